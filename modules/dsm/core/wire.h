@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What goes over a link: frames.
+ *
+ * A frame is one SEND: a head of DSM_WIRE_HEAD bytes and up to one page of
+ * payload.  The receiver's buffers are a head and a page, so a page arrives
+ * page-aligned in memory the receiver chose.
+ *
+ *	PAGE	head { frame, message 0 }, payload: the page if message 0 has
+ *		DSM_MF_PAGE (then it is the only message), the sharers if
+ *		message 0 is a MOVE (likewise), else messages 1 .. nr - 1
+ *	CTRL	head { frame }, payload: len bytes for the cluster layer
+ *	ACK	head { frame }: acknowledgement and heartbeat; not sequenced
+ */
+#ifndef DSM_CORE_WIRE_H
+#define DSM_CORE_WIRE_H
+
+#include "types.h"
+
+#define DSM_WIRE_MAGIC		0x6d53u
+#define DSM_WIRE_VERSION	1
+
+enum dsm_frame_kind {
+	DSM_FRAME_PAGE,
+	DSM_FRAME_CTRL,
+	DSM_FRAME_ACK,
+	DSM_NR_FRAME_KINDS,
+};
+
+/**
+ * struct dsm_wire_frame - first part of the head
+ * @magic:	DSM_WIRE_MAGIC
+ * @version:	DSM_WIRE_VERSION
+ * @kind:	enum dsm_frame_kind
+ * @nr:		PAGE: number of messages, 1 .. DSM_WIRE_MAX_MSGS
+ * @len:	bytes of payload, 0 .. DSM_PAGE_SIZE
+ * @seq:	sequence number on this link; ACK: 0
+ * @ack:	all frames with sequence numbers before this have arrived
+ * @incarnation: of the sender, chosen at its start
+ * @pad:	0
+ */
+struct dsm_wire_frame {
+	__le16 magic;
+	u8 version;
+	u8 kind;
+	__le16 nr;
+	__le16 len;
+	__le32 seq;
+	__le32 ack;
+	__le32 incarnation;
+	__le32 pad[3];
+};
+
+/* struct dsm_msg on the wire; the sender is known from the link. */
+struct dsm_wire_msg {
+	u8 type;
+	u8 flags;
+	u8 dir_state;
+	u8 pad;
+	__le16 requester;
+	__le16 home;
+	__le16 target;
+	__le16 owner;
+	__le16 nr_acks;
+	__le16 pad2;
+	__le32 tid;
+	__le32 epoch;
+	__le32 region;
+	__le32 gen;
+	__le64 page;
+	__le64 pad3;
+};
+
+struct dsm_wire_head {
+	struct dsm_wire_frame frame;
+	struct dsm_wire_msg msg;
+};
+
+struct dsm_wire_set {
+	__le64 w[DSM_MAX_NODES / 64];
+};
+
+#define DSM_WIRE_HEAD		(sizeof(struct dsm_wire_head))
+#define DSM_WIRE_MAX_MSGS	(1 + DSM_PAGE_SIZE / sizeof(struct dsm_wire_msg))
+
+/**
+ * struct dsm_frame - the head of a frame, in host form
+ * @kind:	enum dsm_frame_kind
+ * @nr:		PAGE: number of messages
+ * @len:	bytes of payload
+ * @seq:	sequence number
+ * @ack:	acknowledgement
+ * @incarnation: of the sender
+ */
+struct dsm_frame {
+	u8 kind;
+	u16 nr;
+	u16 len;
+	u32 seq;
+	u32 ack;
+	u32 incarnation;
+};
+
+/**
+ * dsm_wire_encode_frame() - write the frame part of a head
+ * @w:	where to
+ * @f:	the frame
+ */
+void dsm_wire_encode_frame(struct dsm_wire_frame *w, const struct dsm_frame *f);
+
+/**
+ * dsm_wire_decode_frame() - read and check the frame part of a head
+ * @w:		what came
+ * @nr_bytes:	bytes that came, head included
+ * @f:		the frame
+ *
+ * Return: enum dsm_verdict; OK means that kind, number of messages and length
+ * fit together and the payload is all there.
+ */
+u8 dsm_wire_decode_frame(const struct dsm_wire_frame *w, u32 nr_bytes,
+			 struct dsm_frame *f);
+
+/**
+ * dsm_wire_encode_msg() - write a message
+ * @w:	where to
+ * @m:	the message
+ */
+void dsm_wire_encode_msg(struct dsm_wire_msg *w, const struct dsm_msg *m);
+
+/**
+ * dsm_wire_decode_msg() - read and check a message
+ * @w:		what came
+ * @from:	the node at the other end of the link
+ * @m:		the message
+ *
+ * Checks what can be checked without state: the type, the flags that go with
+ * it, node numbers, unused fields 0.
+ *
+ * Return: enum dsm_verdict.
+ */
+u8 dsm_wire_decode_msg(const struct dsm_wire_msg *w, u16 from, struct dsm_msg *m);
+
+/**
+ * dsm_wire_check_payload() - does the payload fit the messages?
+ * @f:		the frame
+ * @m:		its message 0
+ *
+ * Return: enum dsm_verdict; BAD_FIELD unless message 0 with a page or a set has
+ * exactly that payload, and messages 1 .. nr - 1 fill it exactly otherwise.
+ */
+u8 dsm_wire_check_payload(const struct dsm_frame *f, const struct dsm_msg *m);
+
+void dsm_wire_encode_set(struct dsm_wire_set *w, const struct dsm_nodeset *s);
+void dsm_wire_decode_set(const struct dsm_wire_set *w, struct dsm_nodeset *s);
+
+#endif
