@@ -141,6 +141,17 @@ void dsm_wire_encode_msg(struct dsm_wire_msg *w, const struct dsm_msg *m);
 u8 dsm_wire_decode_msg(const struct dsm_wire_msg *w, u16 from, struct dsm_msg *m);
 
 /**
+ * dsm_wire_payload() - how many bytes of payload are a message's own?
+ * @m:	the message
+ *
+ * A message with payload of its own travels alone: messages 1 .. nr - 1 of a
+ * frame must have none, on either side.
+ *
+ * Return: DSM_PAGE_SIZE, the size of a set, or 0.
+ */
+u16 dsm_wire_payload(const struct dsm_msg *m);
+
+/**
  * dsm_wire_check_payload() - does the payload fit the messages?
  * @f:		the frame
  * @m:		its message 0
