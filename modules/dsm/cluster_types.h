@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The cluster as one node sees it: everything hangs off this object. */
+#ifndef DSM_CLUSTER_TYPES_H
+#define DSM_CLUSTER_TYPES_H
+
+#include <linux/kobject.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/shrinker.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "core/link.h"
+#include "core/member.h"
+#include "core/nodeset.h"
+#include "core/types.h"
+#include "stats.h"
+
+struct dsm_node;
+struct dsm_meta;
+struct dsm_transport_ops;
+
+/*
+ * X(name, default, min, max, unit and meaning): file /sys/fs/dsm/knobs/<name>,
+ * and module parameter of the same name.  Read with READ_ONCE().
+ */
+#define DSM_KNOBS(X)							\
+	X(hold_us, 200, 0, 1000000,					\
+	  "microseconds a granted page is kept at least")		\
+	X(prefetch_pages, 16, 0, 256,					\
+	  "pages fetched ahead of a sequential reader")			\
+	X(spin_us, 0, 0, 1000,						\
+	  "microseconds a fault spins before it sleeps")		\
+	X(fault_timeout_ms, 30000, 100, 3600000,			\
+	  "milliseconds after which a fault gives up with SIGBUS")	\
+	X(revoke_warn_ms, 5000, 100, 3600000,				\
+	  "milliseconds a page may be in use before it is reported")	\
+	X(evict_timeout_ms, 100, 1, 60000,				\
+	  "milliseconds an eviction waits for users of the page")	\
+	X(memory_limit_mb, 0, 0, 1 << 30,				\
+	  "MiB of copies this node keeps at most; 0: half of its RAM")	\
+	X(rpc_timeout_ms, 20000, 100, 3600000,				\
+	  "milliseconds a metadata operation waits for another node")	\
+	X(join_timeout_ms, 30000, 0, 3600000,				\
+	  "milliseconds insmod and mount wait for the cluster")		\
+	X(leave_timeout_ms, 60000, 100, 3600000,			\
+	  "milliseconds a leaving node tries to hand its pages over")	\
+	X(reconnect_ms, 200, 10, 60000,					\
+	  "milliseconds between attempts to connect")			\
+	X(dead_ms, 10000, 100, 3600000,					\
+	  "milliseconds without a connection after which a node is lost") \
+	X(heartbeat_ms, 1000, 10, 60000,				\
+	  "milliseconds between signs of life on an idle link")
+
+struct dsm_knobs {
+#define X(name, def, min, max, text) u32 name;
+	DSM_KNOBS(X)
+#undef X
+};
+
+/**
+ * struct dsm_cluster - the cluster
+ * @self:	this node
+ * @nr_nodes:	configured nodes; node numbers are below this
+ * @incarnation: random, not 0; tells a restarted node from itself before
+ * @epoch:	cluster epoch; READ_ONCE(), written by the membership only
+ * @name:	"dsm", or "loop<n>" with the loop transport
+ * @node:	the peers; NULL at @self; fixed from create to destroy
+ * @ops:	the transport
+ * @transport:	its own state
+ * @knobs:	see DSM_KNOBS
+ * @stats:	per-CPU counters
+ * @member_lock: protects @member
+ * @member:	the membership machine
+ * @member_wait: woken when the membership changes
+ * @meta:	names and attributes of the files, replicated on every node
+ * @regions:	id -> struct dsm_region; xa_lock, read under RCU
+ * @max_region:	highest region id seen; READ_ONCE()
+ * @tid:	last transaction id
+ * @nr_resident: copies this node keeps, pages
+ * @nr_mounts:	superblocks; the module cannot leave while there are any
+ * @leaving:	this node hands over what it has
+ * @page_wq:	revocations and evictions: unbound, high priority
+ * @ctl_wq:	membership, metadata, connections
+ * @evict_work:	brings @nr_resident below the limit
+ * @shrinker:	of the page cache of copies
+ * @kobj:	/sys/fs/dsm/cluster
+ */
+struct dsm_cluster {
+	u16 self;
+	u16 nr_nodes;
+	u32 incarnation;
+	u32 epoch;
+	char name[16];
+	struct dsm_node *node[DSM_MAX_NODES];
+	const struct dsm_transport_ops *ops;
+	void *transport;
+	struct dsm_knobs knobs;
+	struct dsm_pcpu_stats __percpu *stats;
+	struct mutex member_lock;
+	struct dsm_member member;
+	wait_queue_head_t member_wait;
+	struct dsm_meta *meta;
+	struct xarray regions;
+	u32 max_region;
+	atomic_t tid;
+	atomic_long_t nr_resident;
+	atomic_t nr_mounts;
+	bool leaving;
+	struct workqueue_struct *page_wq;
+	struct workqueue_struct *ctl_wq;
+	struct work_struct evict_work;
+	struct shrinker *shrinker;
+	struct kobject *kobj;
+	void *sysfs;
+};
+
+#endif

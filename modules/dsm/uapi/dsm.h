@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/* ioctls on a file of dsmfs. */
+#ifndef _UAPI_LINUX_DSM_H
+#define _UAPI_LINUX_DSM_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* Placement policies, see Documentation/admin-guide/dsm. */
+#define DSM_PLACE_BLOCK		0	/* unit pages to a node, then the next */
+#define DSM_PLACE_INTERLEAVE	1	/* page by page over the nodes */
+#define DSM_PLACE_NODE		2	/* all on one node */
+
+/**
+ * struct dsm_ioc_place - home placement of a range of pages
+ * @start:	first page
+ * @nr:		number of pages; 0: to the end of any file
+ * @unit:	DSM_PLACE_BLOCK: pages a block
+ * @policy:	DSM_PLACE_*
+ * @node:	DSM_PLACE_NODE: the node
+ */
+struct dsm_ioc_place {
+	__u64 start;
+	__u64 nr;
+	__u64 unit;
+	__u32 policy;
+	__u32 node;
+};
+
+/**
+ * struct dsm_ioc_range - a range of pages
+ * @start:	first page
+ * @nr:		number of pages
+ */
+struct dsm_ioc_range {
+	__u64 start;
+	__u64 nr;
+};
+
+/**
+ * struct dsm_ioc_page - what this node knows of a page
+ * @page:	in: the page
+ * @home:	its home
+ * @right:	0 none, 1 read, 2 write: what this node may do right now
+ * @state:	name of the state of the page machine
+ * @dir_state:	name of the state of the directory entry, empty if not home
+ */
+struct dsm_ioc_page {
+	__u64 page;
+	__u32 home;
+	__u32 right;
+	char state[16];
+	char dir_state[16];
+};
+
+/*
+ * SET_PLACE	choose homes; EBUSY once a page of the file was ever touched
+ * GET_PLACE	@start in: any page; out: the range it is in
+ * EVICT	give up the local copies in a range (tests, tuning)
+ * PAGE		look at a page (tests)
+ * PREFETCH	start to fetch a range for reading
+ */
+#define DSM_IOC_MAGIC		0xd5
+#define DSM_IOC_SET_PLACE	_IOW(DSM_IOC_MAGIC, 1, struct dsm_ioc_place)
+#define DSM_IOC_GET_PLACE	_IOWR(DSM_IOC_MAGIC, 2, struct dsm_ioc_place)
+#define DSM_IOC_EVICT		_IOW(DSM_IOC_MAGIC, 3, struct dsm_ioc_range)
+#define DSM_IOC_PAGE		_IOWR(DSM_IOC_MAGIC, 4, struct dsm_ioc_page)
+#define DSM_IOC_PREFETCH	_IOW(DSM_IOC_MAGIC, 5, struct dsm_ioc_range)
+
+#endif
