@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # Build a kernel variant once and print its directory, which serves as KDIR too:
 #	kernel-build.sh qemu|debug|kunit[-patched]	build if not cached
-#	kernel-build.sh --print VARIANT			only say where it is or would be
+#	kernel-build.sh --cached VARIANT		succeed if it need not be built
 # The directory's name is a hash of base version, compiler, config and patches.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/kernel/base"
-print=
-[ "${1-}" = --print ] && { print=y; shift; }
-variant=${1:?usage: kernel-build.sh [--print] VARIANT}
+ask=
+[ "${1-}" = --cached ] && { ask=y; shift; }
+variant=${1:?usage: kernel-build.sh [--cached] VARIANT}
 cache=${MEMOS_CACHE:-$HOME/.cache/memos}
 patches=
 case $variant in *-patched) patches=$(ls "$top/$PATCHES"/*.patch 2>/dev/null) ;; esac
@@ -26,7 +26,7 @@ version=$(dpkg-query -W -f '${Version}' "$SOURCE") || {
 # shellcheck disable=SC2086
 hash=$( { echo "$version"; gcc --version | head -1; cat $configs $patches; } | sha256sum | cut -c1-16)
 dir=$cache/$hash
-[ -n "$print" ] && { echo "$dir"; exit; }
+[ -n "$ask" ] && { [ -e "$dir/.complete" ]; exit; }
 [ -e "$dir/.complete" ] && { echo "$dir"; exit; }
 
 mkdir -p "$cache"

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0
+# MemOS: one Linux over many servers. "make help" lists the targets.
+KERNEL ?= stock
+CPUS ?= 1
+MEM ?= 1G
+NODES ?=
+NAME ?= default
+JOBS ?= 2
+
+QEMU := tools/testing/qemu
+CLUSTER := $(QEMU)/cluster.py
+SELFTESTS := tools/testing/selftests/dsm
+CORE := tools/testing/core
+O := $(CURDIR)/build
+SUB := $(MAKE) --no-print-directory -j$(JOBS)
+
+.DEFAULT_GOAL := help
+export JOBS
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo "Knobs: KERNEL=stock|debug|kunit|qemu[-patched] NODES= CPUS= MEM= NAME= T= ARGS= JOBS="
+
+deps: ## install missing Debian packages (root)
+	@scripts/deps.sh $(O)/deps.stamp
+
+modules: deps ## dsm.ko for KERNEL, into build/modules-KERNEL
+	@scripts/modules-build.sh $(KERNEL)
+
+kernel: deps ## build kernel variant KERNEL (debug, kunit, qemu), cached
+	@scripts/kernel-build.sh $(KERNEL)
+
+tools: deps ## dsmctl, dsmtop, dsm-bench, gvm, … into build/tools
+	@$(SUB) -C tools OUTPUT=$(O)/tools
+
+core-test exhaust sim sim-soak mutate fuzz: deps
+	@$(SUB) -C $(CORE) OUTPUT=$(O)/core $@
+
+core-test: ## unit tests of the protocol core
+exhaust: ## every interleaving of small configurations
+sim: ## deterministic simulation, a few minutes
+sim-soak: ## deterministic simulation, long
+mutate: ## do the core's tests notice mutants?
+fuzz: ## fuzz codec and state machines
+
+selftest-programs: deps
+	@$(SUB) -C $(SELFTESTS) OUTPUT=$(O)/selftests
+
+selftest: modules tools selftest-programs ## one selftest: T=name [NODES=] [KERNEL=]
+	@test -n "$(T)" || { echo "usage: make selftest T=name [NODES=n] [KERNEL=debug]" >&2; exit 2; }
+	@$(CLUSTER) run --kernel $(KERNEL) --cpus $(CPUS) --mem $(MEM) $(if $(NODES),--nodes $(NODES)) $(T)
+
+selftests: modules tools selftest-programs ## all selftests of tests.list that suit KERNEL
+	@$(CLUSTER) run --kernel $(KERNEL) --cpus $(CPUS) --mem $(MEM)
+
+cluster: modules ## servers with dsmfs mounted, left running (end: cluster.py down)
+	@$(CLUSTER) up --name $(NAME) --kernel $(KERNEL) --cpus $(CPUS) --mem $(MEM) --nodes $(or $(NODES),2) --dsm
+
+harness-test: deps ## does the emulated cluster see red where it must?
+	@$(QEMU)/tests/run.sh
+
+bench: modules tools ## latency and bandwidth, beside raw RDMA in the same boot
+	@scripts/bench.sh $(ARGS)
+
+demo: modules tools ## the two-minute tour
+	@scripts/demo.sh $(ARGS)
+
+lint: deps ## sparse, checkpatch, header, purity and syntax checks
+	@scripts/lint.sh
+
+docs: ## build Documentation/ into build/docs
+	@$(SUB) -C Documentation OUTPUT=$(O)/docs
+
+check: ## everything CI runs; FULL=1 adds the long parts
+	@scripts/check.sh
+
+clean: ## remove build/ (kernels stay in ~/.cache/memos)
+	@rm -rf $(O)
+
+.PHONY: help deps modules kernel tools core-test exhaust sim sim-soak mutate fuzz selftest-programs \
+	selftest selftests cluster harness-test bench demo lint docs check clean
