@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The membership machine: which nodes are the cluster, agreed by all of them.
+ *
+ * Formation: a node is OUT until a view names it.  The lowest of the nodes that
+ * are all OUT, linked to each other's lowest, and a majority of the configured
+ * ones, proposes; each gives its vote to one candidate at a time and keeps it
+ * until the candidate sends the view, releases the vote, or is lost.  So two
+ * clusters cannot form: their majorities would share a voter.
+ *
+ * Joining, leaving: asked of the master (the lowest member that does not leave),
+ * one at a time; whoever is refused asks again.  Each change is a view with the
+ * next number, sent by the master to all.
+ *
+ * Loss: the lowest survivor sends the view without the lost nodes, provided that
+ * the survivors are more than half of the members before, or half of them and
+ * the lowest is among them; a smaller rest gives up (GONE).  A lost node is not
+ * admitted again before REBUILT says that nothing refers to it any more.
+ */
+#ifndef DSM_CORE_MEMBER_H
+#define DSM_CORE_MEMBER_H
+
+#include "nodeset.h"
+#include "types.h"
+
+/* How long a candidate waits for the votes, microseconds. */
+#define DSM_MEMBER_VOTE_US	2000000ull
+/* A majority waits that long for the rest, so that all begin together. */
+#define DSM_MEMBER_GRACE_US	1500000ull
+/* Between two attempts to propose, join or leave. */
+#define DSM_MEMBER_RETRY_US	200000ull
+/* How long the answer to JOIN may take, metadata included. */
+#define DSM_MEMBER_JOIN_US	30000000ull
+/* A node that left is cut off when it hangs up, or after that long. */
+#define DSM_MEMBER_LINGER_US	2000000ull
+
+/*
+ * OUT		not a member, may vote
+ * VOTED	likewise, and the vote is given away
+ * PROPOSING	likewise, and asks for votes
+ * JOINING	asked the master to be let in
+ * IN		member
+ * ASKED	member, asked the master to let it leave
+ * LEAVING	member in the view's leaving set: hands over
+ * DONE		handed everything over, waits for the view without it
+ * GONE		was a member; only a new incarnation comes back
+ */
+#define DSM_MEMBER_STATES(X)	\
+	X(OUT)			\
+	X(VOTED)		\
+	X(PROPOSING)		\
+	X(JOINING)		\
+	X(IN)			\
+	X(ASKED)		\
+	X(LEAVING)		\
+	X(DONE)			\
+	X(GONE)
+
+enum dsm_member_state {
+#define X(name) DSM_MS_##name,
+	DSM_MEMBER_STATES(X)
+#undef X
+	DSM_NR_MEMBER_STATES,
+};
+
+/*
+ * STATUS	all linked: my state and my view
+ * PROPOSE	candidate -> all: vote for me
+ * ACCEPT	-> candidate: you have my vote
+ * REJECT	-> candidate: you do not
+ * RELEASE	candidate -> all: your vote is yours again
+ * JOIN		OUT -> master: let me in
+ * LEAVE	member -> master: let me go
+ * LEFT		leaver -> master: everything is handed over
+ * REFUSE	master -> who asked: not now, see reason
+ * SUSPECT	member -> master: I have lost a node
+ * VIEW		master -> all: this is the cluster now
+ */
+#define DSM_MEMBER_MSGS(X)	\
+	X(STATUS)		\
+	X(PROPOSE)		\
+	X(ACCEPT)		\
+	X(REJECT)		\
+	X(RELEASE)		\
+	X(JOIN)			\
+	X(LEAVE)		\
+	X(LEFT)			\
+	X(REFUSE)		\
+	X(SUSPECT)		\
+	X(VIEW)
+
+enum dsm_member_msg {
+#define X(name) DSM_MM_##name,
+	DSM_MEMBER_MSGS(X)
+#undef X
+	DSM_NR_MEMBER_MSGS,
+};
+
+/*
+ * Why a request was refused, or why a node is GONE.
+ *
+ * BUSY		another node joins or leaves just now
+ * NOT_MASTER	ask the master
+ * NOT_LINKED	the joiner has no connection to some member
+ * LOST		it was lost, and pages still refer to it
+ * LEFT		it left, as it wanted
+ * EXPELLED	the others went on without it
+ * MINORITY	too few survivors
+ */
+#define DSM_MEMBER_REASONS(X)	\
+	X(NONE)			\
+	X(BUSY)			\
+	X(NOT_MASTER)		\
+	X(NOT_LINKED)		\
+	X(LOST)			\
+	X(LEFT)			\
+	X(EXPELLED)		\
+	X(MINORITY)
+
+enum dsm_member_reason {
+#define X(name) DSM_MR_##name,
+	DSM_MEMBER_REASONS(X)
+#undef X
+	DSM_NR_MEMBER_REASONS,
+};
+
+/**
+ * struct dsm_view - the cluster, as of one number
+ * @cluster:	incarnation of the node that formed it: tells clusters apart
+ * @number:	0: none yet
+ * @epoch:	one more each time a node is lost
+ * @members:	the nodes, those that leave included
+ * @leaving:	members that hand over
+ * @lost:	former members that did not
+ */
+struct dsm_view {
+	u32 cluster;
+	u32 number;
+	u32 epoch;
+	struct dsm_nodeset members;
+	struct dsm_nodeset leaving;
+	struct dsm_nodeset lost;
+};
+
+/**
+ * struct dsm_member_packet - a message of the membership, in host form
+ * @type:	enum dsm_member_msg
+ * @state:	STATUS: enum dsm_member_state of the sender
+ * @reason:	REFUSE: enum dsm_member_reason
+ * @node:	SUSPECT: who
+ * @round:	PROPOSE, ACCEPT, REJECT, RELEASE: number of the proposal
+ * @view:	STATUS, VIEW
+ * @linked:	JOIN: who the sender is linked to
+ */
+struct dsm_member_packet {
+	u8 type;
+	u8 state;
+	u8 reason;
+	u16 node;
+	u32 round;
+	struct dsm_view view;
+	struct dsm_nodeset linked;
+};
+
+/*
+ * LINK_UP	connected to a node; @reset: it is another incarnation
+ * LINK_DOWN	not connected, may come again
+ * LINK_LOST	the node layer has given up
+ * MSG		a message of the membership
+ * TIMER	deadline has passed
+ * LEAVE	this node is to leave
+ * HANDED	this node has handed over what it had (or gave that up)
+ * ADMIT	the joiner has the metadata; the caller lets no change of it in
+ *		between
+ * DENY		it could not be sent
+ * REBUILT	nothing refers to a lost node any more
+ */
+#define DSM_MEMBER_EVENTS(X)	\
+	X(LINK_UP)		\
+	X(LINK_DOWN)		\
+	X(LINK_LOST)		\
+	X(MSG)			\
+	X(TIMER)		\
+	X(LEAVE)		\
+	X(HANDED)		\
+	X(ADMIT)		\
+	X(DENY)			\
+	X(REBUILT)
+
+enum dsm_member_event_type {
+#define X(name) DSM_ME_##name,
+	DSM_MEMBER_EVENTS(X)
+#undef X
+	DSM_NR_MEMBER_EVENTS,
+};
+
+/**
+ * struct dsm_member_event - something happened to the membership
+ * @type:	enum dsm_member_event_type
+ * @reset:	LINK_UP
+ * @node:	LINK_*, ADMIT, DENY, REBUILT: which; MSG: the sender
+ * @now_us:	monotonic time, microseconds
+ * @packet:	MSG
+ */
+struct dsm_member_event {
+	u8 type;
+	bool reset;
+	u16 node;
+	u64 now_us;
+	struct dsm_member_packet packet;
+};
+
+/*
+ * SEND		@packet to every node of @to
+ * VIEW		the view has changed, or this node is in or out: publish it
+ * SNAPSHOT	send the metadata to @node, then report ADMIT or DENY
+ * HANDOVER	hand everything over to @node, then report HANDED
+ * KILL		cut the nodes of @to off
+ */
+#define DSM_MEMBER_ACTIONS(X)	\
+	X(SEND)			\
+	X(VIEW)			\
+	X(SNAPSHOT)		\
+	X(HANDOVER)		\
+	X(KILL)
+
+enum dsm_member_action_type {
+#define X(name) DSM_MA_##name,
+	DSM_MEMBER_ACTIONS(X)
+#undef X
+	DSM_NR_MEMBER_ACTIONS,
+};
+
+/**
+ * struct dsm_member_action - one thing for the shell to do
+ * @type:	enum dsm_member_action_type
+ * @node:	SNAPSHOT, HANDOVER
+ * @to:		SEND, KILL
+ * @packet:	SEND
+ */
+struct dsm_member_action {
+	u8 type;
+	u16 node;
+	struct dsm_nodeset to;
+	struct dsm_member_packet packet;
+};
+
+#define DSM_MEMBER_MAX_ACTIONS	8
+
+/**
+ * struct dsm_member_out - what a step decided
+ * @verdict:	enum dsm_verdict; unless OK, nothing was changed
+ * @nr:		used entries of @act
+ * @act:	the actions, in order
+ */
+struct dsm_member_out {
+	u8 verdict;
+	u8 nr;
+	struct dsm_member_action act[DSM_MEMBER_MAX_ACTIONS];
+};
+
+/**
+ * struct dsm_member - the membership as one node knows it
+ * @state:	enum dsm_member_state
+ * @reason:	GONE: why; else why the last request was refused
+ * @want_leave:	a request to leave waits for its turn
+ * @self:	this node
+ * @nr_nodes:	configured nodes
+ * @candidate:	VOTED: who has the vote
+ * @pending:	master: who joins just now, or DSM_NODE_NONE
+ * @incarnation: of this node
+ * @round:	number of the last proposal
+ * @retry_us:	no new proposal or request before this time
+ * @deadline_us: report TIMER then; 0: never
+ * @majority_us: since when a majority is ready to form a cluster; 0: it is not
+ * @linger_us:	when the nodes of @departed are cut off
+ * @linked:	peers this node is connected to
+ * @out:	linked peers that said that they are not members
+ * @in:		linked peers that said that they are
+ * @voters:	PROPOSING: who was asked
+ * @accepted:	PROPOSING: who has accepted
+ * @departed:	nodes that left and have not hung up yet
+ * @suspects:	members this node has lost, as long as the view names them
+ * @view:	the cluster; @number 0 while not a member
+ * @peer_view:	the newest view that a linked member told
+ */
+struct dsm_member {
+	u8 state;
+	u8 reason;
+	bool want_leave;
+	u16 self;
+	u16 nr_nodes;
+	u16 candidate;
+	u16 pending;
+	u32 incarnation;
+	u32 round;
+	u64 retry_us;
+	u64 deadline_us;
+	u64 majority_us;
+	u64 linger_us;
+	struct dsm_nodeset linked;
+	struct dsm_nodeset out;
+	struct dsm_nodeset in;
+	struct dsm_nodeset voters;
+	struct dsm_nodeset accepted;
+	struct dsm_nodeset departed;
+	struct dsm_nodeset suspects;
+	struct dsm_view view;
+	struct dsm_view peer_view;
+};
+
+/**
+ * dsm_member_init() - a node that was never a member
+ * @m:		the machine
+ * @self:	this node
+ * @nr_nodes:	configured nodes
+ * @incarnation: of this node
+ *
+ * A TIMER event starts it.
+ */
+void dsm_member_init(struct dsm_member *m, u16 self, u16 nr_nodes,
+		     u32 incarnation);
+
+/**
+ * dsm_member_step() - let an event happen to the membership
+ * @m:		the machine
+ * @ev:		the event
+ * @out:	what is to be done about it; needs no initialisation
+ *
+ * Afterwards @m->deadline_us is the time of the next TIMER event.
+ *
+ * Context: Whatever serialises the events of one machine; calls nothing.
+ */
+void dsm_member_step(struct dsm_member *m, const struct dsm_member_event *ev,
+		     struct dsm_member_out *out);
+
+/**
+ * dsm_view_master() - who serialises changes
+ * @v:	the view
+ *
+ * Return: the lowest member that does not leave, the lowest one if all do, or
+ * DSM_NODE_NONE.
+ */
+u16 dsm_view_master(const struct dsm_view *v);
+
+/**
+ * dsm_view_check() - is a view that came over the wire well-formed?
+ * @v:		the view
+ * @nr_nodes:	configured nodes
+ *
+ * Return: enum dsm_verdict.
+ */
+u8 dsm_view_check(const struct dsm_view *v, u16 nr_nodes);
+
+/**
+ * dsm_member_is_in() - does this node take part?
+ * @m:	the machine
+ */
+static inline bool dsm_member_is_in(const struct dsm_member *m)
+{
+	return m->state == DSM_MS_IN || m->state == DSM_MS_ASKED ||
+	       m->state == DSM_MS_LEAVING || m->state == DSM_MS_DONE;
+}
+
+const char *dsm_member_state_name(u8 state);
+const char *dsm_member_msg_name(u8 type);
+const char *dsm_member_event_name(u8 event);
+const char *dsm_member_action_name(u8 type);
+const char *dsm_member_reason_name(u8 reason);
+
+#endif
