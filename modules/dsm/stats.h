@@ -84,5 +84,22 @@ struct dsm_cluster;
 
 void dsm_hist_add(struct dsm_cluster *c, enum dsm_hist h, u64 ns);
 u64 dsm_stats_sum(struct dsm_cluster *c, enum dsm_stat s);
+void dsm_stats_reset(struct dsm_cluster *c);
+
+/**
+ * struct dsm_hist_sum - a histogram over all CPUs
+ * @count:	latencies counted
+ * @sum_ns:	their sum
+ * @bucket:	their distribution
+ */
+struct dsm_hist_sum {
+	u64 count;
+	u64 sum_ns;
+	u64 bucket[DSM_HIST_BUCKETS];
+};
+
+void dsm_hist_read(struct dsm_cluster *c, enum dsm_hist h,
+		   struct dsm_hist_sum *sum);
+u64 dsm_hist_percentile(const struct dsm_hist_sum *sum, unsigned int percent);
 
 #endif
