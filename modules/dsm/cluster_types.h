@@ -19,6 +19,7 @@
 #include "core/types.h"
 #include "stats.h"
 
+struct dsm_backlog;
 struct dsm_node;
 struct dsm_meta;
 struct dsm_transport_ops;
@@ -87,7 +88,11 @@ struct dsm_knobs {
  * @ctl_wq:	membership, metadata, connections
  * @evict_work:	brings @nr_resident below the limit
  * @shrinker:	of the page cache of copies
+ * @backlog:	messages put off for want of memory or metadata
+ * @evict_wait:	woken when copies were given up
+ * @evict_scan:	pages the shrinker asked for
  * @kobj:	/sys/fs/dsm/cluster
+ * @sysfs:	private to sysfs.c
  */
 struct dsm_cluster {
 	u16 self;
@@ -114,6 +119,9 @@ struct dsm_cluster {
 	struct workqueue_struct *ctl_wq;
 	struct work_struct evict_work;
 	struct shrinker *shrinker;
+	struct dsm_backlog *backlog;
+	wait_queue_head_t evict_wait;
+	atomic_long_t evict_scan;
 	struct kobject *kobj;
 	void *sysfs;
 };

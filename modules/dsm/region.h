@@ -24,10 +24,13 @@
  * @index:	the page
  * @core:	the page machine
  * @dir:	the directory entry; NULL if this node never was its home
- * @page:	the copy; set exactly while dsm_page_has_copy(@core)
+ * @page:	the copy; set while dsm_page_has_copy(@core), unless ZERO
  * @wait:	woken by WAKE
  * @revoke_right: what the revocation under way leaves
  * @revoke_must: it must succeed in the end
+ * @revoking:	it is under way
+ * @revoke_start: when it began
+ * @revoke_warned: the user of the page was reported
  * @revoke_work: the revocation
  * @timer:	of the hold time
  * @rcu:	frees the entry
@@ -44,7 +47,10 @@ struct dsm_entry {
 	wait_queue_head_t wait;
 	u8 revoke_right;
 	bool revoke_must;
-	struct work_struct revoke_work;
+	bool revoke_warned;
+	ktime_t revoke_start;
+	bool revoking;
+	struct delayed_work revoke_work;
 	struct hrtimer timer;
 	struct rcu_head rcu;
 };
@@ -52,6 +58,23 @@ struct dsm_entry {
 #define DSM_EF_PREFETCHED	0	/* fetched ahead and not used yet */
 #define DSM_EF_USED		1	/* second chance for eviction */
 #define DSM_EF_DEAD		2	/* unhashed; look the page up again */
+#define DSM_EF_ZERO		3	/* a copy of zeroes, @page not allocated yet */
+
+/**
+ * struct dsm_stream - what a thread read last, to see what it wants next
+ * @last:	page of its last read fault
+ * @stride:	distance to the one before
+ * @ahead:	prefetch was started up to here, exclusive
+ * @window:	pages to stay ahead
+ */
+struct dsm_stream {
+	u64 last;
+	s64 stride;
+	u64 ahead;
+	u32 window;
+};
+
+#define DSM_NR_STREAMS	16
 
 /**
  * struct dsm_region - a region
@@ -69,8 +92,10 @@ struct dsm_entry {
  * @nr_resident: copies here, pages
  * @nr_entries:	records here
  * @evict_cursor: where eviction goes on
- * @last_fault:	per-region stream detection, racy on purpose
+ * @successor:	while this node leaves: the new home of its pages, else NONE
+ * @stream:	read streams, hashed by thread, racy on purpose
  * @kobj:	/sys/fs/dsm/regions/<name>
+ * @rcu:	frees the region
  */
 struct dsm_region {
 	struct dsm_cluster *cluster;
@@ -86,8 +111,10 @@ struct dsm_region {
 	atomic_long_t nr_resident;
 	atomic_long_t nr_entries;
 	unsigned long evict_cursor;
-	u64 last_fault;
+	u16 successor;
+	struct dsm_stream stream[DSM_NR_STREAMS];
 	struct kobject *kobj;
+	struct rcu_head rcu;
 };
 
 /* ---- life, called by the metadata layer; process context ---- */
@@ -155,6 +182,17 @@ static inline u64 dsm_region_nr_resident(struct dsm_region *r)
 int dsm_page_acquire(struct dsm_region *r, u64 index, u8 right,
 		     unsigned int flags, struct page **page);
 
+/**
+ * dsm_page_wait() - wait for the right to a page, but do not take the page
+ * @r:		the region
+ * @index:	the page
+ * @right:	READ or WRITE
+ * @timeout_ms:	how long at most
+ *
+ * Return: as dsm_page_acquire(); 0 promises nothing, but holds for hold_us.
+ */
+int dsm_page_wait(struct dsm_region *r, u64 index, u8 right, u32 timeout_ms);
+
 /* Start to fetch pages for reading; never waits. */
 void dsm_page_prefetch(struct dsm_region *r, u64 index, unsigned int nr);
 /* Give up the copies in a range; waits: 0, -EINTR, -EBUSY if some stayed. */
@@ -164,6 +202,17 @@ extern const struct vm_operations_struct dsm_vm_ops;
 ssize_t dsm_file_read_iter(struct kiocb *iocb, struct iov_iter *to);
 ssize_t dsm_file_write_iter(struct kiocb *iocb, struct iov_iter *from);
 int dsm_file_mmap(struct file *file, struct vm_area_struct *vma);
+
+/*
+ * Provided by the metadata side for write(2): the size grows on every node.
+ *
+ * dsm_inode_extend(): the file is at least @end bytes long afterwards.
+ * dsm_inode_append(): reserve @len bytes at the end; @pos is where they begin.
+ *
+ * Return: 0, -ENOSPC, -EFBIG, -EIO, -EINTR.  Context: process, inode locked.
+ */
+int dsm_inode_extend(struct inode *inode, loff_t end);
+int dsm_inode_append(struct inode *inode, size_t len, loff_t *pos);
 
 /* Set by inode.c when the inode is set up, so that the engine needs no inode.h. */
 static inline struct dsm_region *dsm_inode_region(struct inode *inode)
@@ -193,5 +242,58 @@ void dsm_engine_stop(struct dsm_cluster *c);
  */
 int dsm_engine_rx(struct dsm_cluster *c, const struct dsm_msg *m,
 		  struct page **page, const struct dsm_nodeset *set);
+
+/* ---- inside the engine ---- */
+
+/* Return: the record with a reference, or NULL if there is none. */
+struct dsm_entry *dsm_entry_find(struct dsm_region *r, u64 index);
+/* Return: the record with a reference, made if need be; NULL without memory. */
+struct dsm_entry *dsm_entry_get(struct dsm_region *r, u64 index, gfp_t gfp);
+void dsm_entry_hold(struct dsm_entry *e);
+void dsm_entry_put(struct dsm_entry *e);
+/* The first record at or after @index with a reference, or NULL. */
+struct dsm_entry *dsm_entry_next(struct dsm_region *r, u64 index);
+/* Unhash the record if it says nothing; @lock held, caller has a reference. */
+void dsm_entry_prune_locked(struct dsm_entry *e);
+u16 dsm_region_home(struct dsm_region *r, u64 index);
+
+/* The page of the record is gone from it; the reference is the caller's. */
+struct page *dsm_entry_detach_locked(struct dsm_entry *e);
+void dsm_entry_attach_locked(struct dsm_entry *e, struct page *page);
+
+/**
+ * dsm_entry_event() - a local event of the page machine
+ * @e:		the record
+ * @local:	enum dsm_page_event
+ * @target:	EVICT: a node with room
+ * @hold_us:	READ, WRITE: hold time
+ *
+ * Return: 0; -ENOMEM: nothing happened; -EINVAL: the event was not legal.
+ *
+ * Context: @lock held; dsm_node_flush() after it is dropped.
+ */
+int dsm_entry_event_locked(struct dsm_entry *e, u8 local, u16 target, u32 hold_us);
+int dsm_entry_handoff_locked(struct dsm_entry *e, u16 successor);
+
+/* revoke.c */
+void dsm_revoke_init(struct dsm_entry *e);
+/* Return: true if the page was free already, and nothing is left to do. */
+bool dsm_revoke_start_locked(struct dsm_entry *e, u8 right, bool must);
+/* It was done at once, but could not be reported: report it from the worker. */
+void dsm_revoke_retry_locked(struct dsm_entry *e);
+
+/* evict.c */
+/* May a last copy be pushed here? */
+bool dsm_evict_has_room(struct dsm_cluster *c);
+/* So much over the limit that a fault has to wait for evictions? */
+bool dsm_evict_is_full(struct dsm_cluster *c);
+int dsm_evict_start(struct dsm_cluster *c);
+void dsm_evict_stop(struct dsm_cluster *c);
+/* Wait until there is room for one more page: 0, -ENOSPC, -EINTR. */
+int dsm_evict_wait_room(struct dsm_cluster *c);
+void dsm_evict_kick(struct dsm_cluster *c);
+
+/* prefetch.c: a thread read a page; look ahead. */
+void dsm_prefetch_read(struct dsm_region *r, u64 index, u64 nr_file_pages);
 
 #endif

@@ -1,0 +1,541 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The engine: events in, core step, actions executed in the order decided.
+ *
+ * Normal operation: with the record locked, build the event, step, execute the
+ * actions, unlock.  Messages are queued at the peer while the record is locked,
+ * so messages about one page leave in the order they were decided; they are
+ * posted by dsm_node_flush() after the lock is dropped.  What sleeps (REVOKE)
+ * goes to a worker, unless nothing maps the page, and comes back as an event.
+ *
+ * Want of memory: a message that cannot be handled for want of a record, or
+ * whose region the metadata has not announced here yet, waits in the backlog,
+ * and all later ones of that sender behind it.
+ *
+ * Locking: dsm_entry.lock is taken with BH disabled, in process and softirq
+ * context; inside it only the queues of the node layer, xa_lock of the region's
+ * records and the wait queue of the record.
+ */
+#include <linux/slab.h>
+
+#include "cluster.h"
+#include "node.h"
+#include "region.h"
+#include "trace.h"
+
+static DEFINE_PER_CPU(struct dsm_out, engine_out);
+
+/* ---- directory entries and their busy records ---- */
+
+static struct dsm_busy *busy_alloc(struct dsm_cluster *c, gfp_t gfp)
+{
+	u16 cap = dsm_busy_cap(c->nr_nodes);
+	struct dsm_busy *b;
+
+	b = kmalloc(struct_size(b, q, cap), gfp);
+	if (b)
+		*b = (struct dsm_busy){ .cap = cap };
+	return b;
+}
+
+/* A step that may reach the directory needs the entry and a busy record. */
+static int prepare_dir(struct dsm_entry *e)
+{
+	struct dsm_cluster *c = e->region->cluster;
+
+	if (!e->dir) {
+		e->dir = kmalloc(sizeof(*e->dir), GFP_ATOMIC | __GFP_NOWARN);
+		if (!e->dir)
+			return -ENOMEM;
+		dsm_dir_init(e->dir);
+	}
+	if (!e->dir->busy)
+		e->dir->busy = busy_alloc(c, GFP_ATOMIC | __GFP_NOWARN);
+	return e->dir->busy ? 0 : -ENOMEM;
+}
+
+/* ---- actions ---- */
+
+static void send_one(struct dsm_entry *e, u16 to, const struct dsm_action *a,
+		     const struct dsm_nodeset *set)
+{
+	struct dsm_cluster *c = e->region->cluster;
+	bool counted = false;
+	struct page *page = NULL;
+
+	if (a->msg.flags & DSM_MF_PAGE && a->msg.type != DSM_MSG_MOVE) {
+		if (a->give) {
+			page = dsm_entry_detach_locked(e);
+		} else if (e->page) {
+			page = e->page;
+			dsm_page_tx_get(page);
+			counted = true;
+		}
+		if (!page) {
+			page = ZERO_PAGE(0);
+			get_page(page);
+		}
+		dsm_count(c, page_sent);
+	}
+	trace_dsm_msg_send(c, to, &a->msg);
+	dsm_count(c, msg_sent);
+	dsm_node_send_msg(c, to, &a->msg, page, counted,
+			  a->msg.type == DSM_MSG_MOVE ? set : NULL);
+}
+
+static void install(struct dsm_entry *e, struct page **page)
+{
+	if (WARN_ON_ONCE(!page || !*page)) {
+		dsm_entry_attach_locked(e, NULL);
+		return;
+	}
+	dsm_count(e->region->cluster, page_received);
+	dsm_entry_attach_locked(e, *page);
+	*page = NULL;
+}
+
+static void drop(struct dsm_entry *e)
+{
+	struct page *page = dsm_entry_detach_locked(e);
+
+	if (page)
+		put_page(page);
+}
+
+static void start_timer(struct dsm_entry *e, u64 at_us)
+{
+	struct dsm_cluster *c = e->region->cluster;
+
+	trace_dsm_hold(c, e->region->id, e->index, at_us);
+	dsm_count(c, hold);
+	if (!hrtimer_is_queued(&e->timer))
+		dsm_entry_hold(e);
+	hrtimer_start(&e->timer, ns_to_ktime(at_us * NSEC_PER_USEC), HRTIMER_MODE_ABS_SOFT);
+}
+
+/* Return: true if a REVOKE was done at once: the caller steps REVOKED. */
+static bool execute(struct dsm_entry *e, struct dsm_out *out, struct page **page)
+{
+	struct dsm_cluster *c = e->region->cluster;
+	bool revoked = false;
+	u16 to;
+
+	for (unsigned int i = 0; i < out->nr; i++) {
+		const struct dsm_action *a = &out->act[i];
+
+		switch ((enum dsm_action_type)a->type) {
+		case DSM_A_SEND:
+			send_one(e, a->to, a, &out->set);
+			break;
+		case DSM_A_MULTICAST:
+			dsm_nodeset_for_each(to, &out->set)
+				send_one(e, to, a, NULL);
+			break;
+		case DSM_A_INSTALL:
+			install(e, page);
+			break;
+		case DSM_A_INSTALL_ZERO:
+			dsm_count(c, zero_granted);
+			dsm_entry_attach_locked(e, NULL);
+			break;
+		case DSM_A_DROP:
+			drop(e);
+			break;
+		case DSM_A_REVOKE:
+			revoked = dsm_revoke_start_locked(e, a->right, a->must);
+			break;
+		case DSM_A_TIMER:
+			start_timer(e, a->at_us);
+			break;
+		case DSM_A_WAKE:
+			wake_up_all(&e->wait);
+			break;
+		case DSM_NR_ACTIONS:
+			break;
+		}
+	}
+	return revoked;
+}
+
+/* ---- steps ---- */
+
+static void init_event(const struct dsm_entry *e, struct dsm_event *ev)
+{
+	struct dsm_region *r = e->region;
+	struct dsm_cluster *c = r->cluster;
+
+	memset(ev, 0, offsetof(struct dsm_event, msg));
+	ev->self = c->self;
+	ev->nr_nodes = c->nr_nodes;
+	ev->home = dsm_region_home(r, e->index);
+	ev->target = DSM_NODE_NONE;
+	ev->epoch = READ_ONCE(c->epoch);
+	ev->region = r->id;
+	ev->gen = r->gen;
+	ev->page = e->index;
+	ev->now_us = ktime_to_us(ktime_get());
+}
+
+static u32 fresh_tid(struct dsm_cluster *c)
+{
+	u32 tid;
+
+	do {
+		tid = atomic_inc_return(&c->tid);
+	} while (!tid);
+	return tid;
+}
+
+static u8 step_once(struct dsm_entry *e, const struct dsm_event *ev,
+		    struct dsm_out *out)
+{
+	struct dsm_dir *d = e->dir;
+	u8 old = e->core.state;
+	u8 old_dir = d ? d->state : DSM_NR_DIR_STATES;
+
+	dsm_step(&e->core, d, ev, out);
+	trace_dsm_step(e->region->cluster, e->region->id, e->index, ev->kind,
+		       ev->kind == DSM_EK_MSG ? ev->msg.type : ev->local,
+		       ev->kind == DSM_EK_MSG ? ev->msg.from : ev->self,
+		       ev->kind == DSM_EK_MSG ? ev->msg.tid : e->core.tid,
+		       old, e->core.state, old_dir,
+		       d ? d->state : DSM_NR_DIR_STATES, out->verdict);
+	kfree(out->idle);
+	return out->verdict;
+}
+
+/*
+ * Step, and step on while there is something to be done at once: a page that
+ * no one used is REVOKED already, a queue wants DRAIN.
+ */
+static u8 run(struct dsm_entry *e, struct dsm_event *ev, struct page **page)
+{
+	struct dsm_out *out = this_cpu_ptr(&engine_out);
+	bool revoked;
+	u8 verdict;
+
+	lockdep_assert_held(&e->lock);
+	verdict = step_once(e, ev, out);
+	for (;;) {
+		bool more = out->more;
+
+		revoked = execute(e, out, page);
+		if (!revoked && !more)
+			return verdict;
+		/*
+		 * A busy record is there unless the entry is free, and then
+		 * only a local event could need one.
+		 */
+		if (e->dir && !e->dir->busy && prepare_dir(e)) {
+			if (revoked)
+				dsm_revoke_retry_locked(e);
+			return verdict;
+		}
+		init_event(e, ev);
+		ev->kind = revoked ? DSM_EK_PAGE : DSM_EK_DIR;
+		ev->local = revoked ? DSM_PE_REVOKED : DSM_DE_DRAIN;
+		ev->fresh_tid = fresh_tid(e->region->cluster);
+		step_once(e, ev, out);
+	}
+}
+
+int dsm_entry_event_locked(struct dsm_entry *e, u8 local, u16 target, u32 hold_us)
+{
+	struct dsm_event ev;
+
+	init_event(e, &ev);
+	if ((e->dir || ev.home == ev.self) && prepare_dir(e))
+		return -ENOMEM;
+	ev.kind = DSM_EK_PAGE;
+	ev.local = local;
+	ev.target = target;
+	ev.hold_us = hold_us;
+	ev.fresh_tid = fresh_tid(e->region->cluster);
+	return run(e, &ev, NULL) == DSM_V_OK ? 0 : -EINVAL;
+}
+
+int dsm_entry_handoff_locked(struct dsm_entry *e, u16 successor)
+{
+	struct dsm_event ev;
+
+	if (prepare_dir(e))
+		return -ENOMEM;
+	init_event(e, &ev);
+	ev.kind = DSM_EK_DIR;
+	ev.local = DSM_DE_HANDOFF;
+	ev.target = successor;
+	return run(e, &ev, NULL) == DSM_V_OK ? 0 : -EINVAL;
+}
+
+/* ---- messages ---- */
+
+static int count_verdict(struct dsm_cluster *c, const struct dsm_msg *m, u8 v)
+{
+	switch ((enum dsm_verdict)v) {
+	case DSM_V_OK:
+		return 0;
+	case DSM_V_LATE:
+		dsm_count(c, msg_late);
+		return 0;
+	case DSM_V_STALE:
+	case DSM_V_AHEAD:
+		dsm_count(c, msg_stale);
+		return 0;
+	case DSM_V_DUPLICATE:
+		dsm_count(c, msg_duplicate);
+		return 0;
+	case DSM_V_BAD_STATE:
+	case DSM_V_BAD_SENDER:
+	case DSM_V_BAD_FIELD:
+	case DSM_V_OVERFLOW:
+	case DSM_NR_VERDICTS:
+		break;
+	}
+	dsm_count(c, msg_error);
+	pr_err_ratelimited("dsm: node %u: %s from node %u for region %u page %llu: %s\n",
+			   c->self, dsm_msg_name(m->type), m->from, m->region,
+			   m->page, dsm_verdict_name(v));
+	return -EPROTO;
+}
+
+/*
+ * A request for a page that this node never was home of: either the new
+ * placement has not got here yet (-EAGAIN), or the sender is wrong.  While this
+ * node leaves, an entry that was not there is handed over before it is used.
+ */
+static int ready_dir(struct dsm_entry *e, const struct dsm_msg *m, u16 home)
+{
+	struct dsm_region *r = e->region;
+	u16 successor = READ_ONCE(r->successor);
+	bool fresh = !e->dir;
+
+	if (!dsm_msg_to_dir(m->type))
+		return e->dir || home == r->cluster->self ? prepare_dir(e) : 0;
+	if (fresh && home != r->cluster->self && !(m->flags & DSM_MF_FWDED) &&
+	    m->type != DSM_MSG_MOVE && successor == DSM_NODE_NONE)
+		return -EAGAIN;
+	if (prepare_dir(e))
+		return -ENOMEM;
+	if (fresh && successor != DSM_NODE_NONE) {
+		int err = dsm_entry_handoff_locked(e, successor);
+
+		return err ?: prepare_dir(e);
+	}
+	return 0;
+}
+
+/* Return: 0, -EPROTO, or -EAGAIN / -ENOMEM: try again later. */
+static int handle(struct dsm_cluster *c, const struct dsm_msg *m,
+		  struct page **page, const struct dsm_nodeset *set)
+{
+	struct dsm_region *r = dsm_region_find(c, m->region);
+	struct dsm_event ev;
+	struct dsm_entry *e;
+	int err = -ENOMEM;
+
+	if (!r) {
+		if ((s32)(m->region - READ_ONCE(c->max_region)) > 0)
+			return -EAGAIN;
+		dsm_count(c, msg_stale);
+		return 0;
+	}
+	for (;;) {
+		e = dsm_entry_get(r, m->page, GFP_ATOMIC | __GFP_NOWARN);
+		if (!e)
+			goto out;
+		spin_lock_bh(&e->lock);
+		if (!test_bit(DSM_EF_DEAD, &e->flags))
+			break;
+		spin_unlock_bh(&e->lock);
+		dsm_entry_put(e);
+		if (READ_ONCE(r->dead)) {
+			err = 0;
+			goto out;
+		}
+	}
+
+	init_event(e, &ev);
+	err = ready_dir(e, m, ev.home);
+	if (!err) {
+		ev.kind = DSM_EK_MSG;
+		ev.msg = *m;
+		ev.room = dsm_evict_has_room(c);
+		if (set)
+			ev.set = *set;
+		else
+			dsm_nodeset_clear(&ev.set);
+		ev.fresh_tid = fresh_tid(c);
+		if (m->type == DSM_MSG_INV)
+			dsm_count(c, inv_received);
+		else if (m->type == DSM_MSG_FWDS && e->core.state == DSM_PS_E)
+			dsm_count(c, downgrade);
+		err = count_verdict(c, m, run(e, &ev, page));
+	}
+	dsm_entry_prune_locked(e);
+	spin_unlock_bh(&e->lock);
+	dsm_entry_put(e);
+out:
+	dsm_region_put(r);
+	return err;
+}
+
+/* ---- the backlog ---- */
+
+#define BACKLOG_RETRY_MS	2
+#define BACKLOG_MAX_TRIES	5000
+
+struct deferred {
+	struct list_head entry;
+	struct dsm_msg msg;
+	struct dsm_nodeset set;
+	struct page *page;
+	bool has_set;
+	u16 tries;
+};
+
+/**
+ * struct dsm_backlog - messages put off, in the order they came
+ * @lock:	protects all below; taken with BH disabled
+ * @list:	struct deferred
+ * @nr:		how many there are of each sender
+ * @work:	tries again
+ * @cluster:	the cluster
+ */
+struct dsm_backlog {
+	spinlock_t lock;
+	struct list_head list;
+	u32 nr[DSM_MAX_NODES];
+	struct delayed_work work;
+	struct dsm_cluster *cluster;
+};
+
+static int defer(struct dsm_cluster *c, const struct dsm_msg *m,
+		 struct page **page, const struct dsm_nodeset *set)
+{
+	struct dsm_backlog *b = c->backlog;
+	struct deferred *d = kmalloc(sizeof(*d), GFP_ATOMIC | __GFP_HIGH);
+
+	/* Not even that: let the link drop it with the connection. */
+	if (!d)
+		return -EPROTO;
+	d->msg = *m;
+	d->has_set = set;
+	d->tries = 0;
+	if (set)
+		d->set = *set;
+	d->page = page ? *page : NULL;
+	if (page)
+		*page = NULL;
+	dsm_count(c, msg_backlog);
+	spin_lock_bh(&b->lock);
+	list_add_tail(&d->entry, &b->list);
+	b->nr[m->from]++;
+	spin_unlock_bh(&b->lock);
+	queue_delayed_work(c->page_wq, &b->work, msecs_to_jiffies(BACKLOG_RETRY_MS));
+	return 0;
+}
+
+static void backlog_free(struct dsm_backlog *b, struct deferred *d)
+{
+	spin_lock_bh(&b->lock);
+	list_del(&d->entry);
+	b->nr[d->msg.from]--;
+	spin_unlock_bh(&b->lock);
+	if (d->page)
+		put_page(d->page);
+	kfree(d);
+}
+
+/* Only this worker removes; the first of a sender that fails blocks the rest. */
+static void backlog_work(struct work_struct *work)
+{
+	struct dsm_backlog *b = container_of(work, struct dsm_backlog, work.work);
+	struct dsm_nodeset blocked = {};
+	struct deferred *d, *next;
+	LIST_HEAD(todo);
+	bool left = false;
+
+	spin_lock_bh(&b->lock);
+	list_splice_init(&b->list, &todo);
+	spin_unlock_bh(&b->lock);
+	list_for_each_entry_safe(d, next, &todo, entry) {
+		int err = -EAGAIN;
+
+		if (!dsm_nodeset_has(&blocked, d->msg.from)) {
+			local_bh_disable();
+			err = handle(b->cluster, &d->msg, &d->page,
+				     d->has_set ? &d->set : NULL);
+			local_bh_enable();
+		}
+		if ((err == -EAGAIN || err == -ENOMEM) &&
+		    ++d->tries < BACKLOG_MAX_TRIES) {
+			dsm_nodeset_add(&blocked, d->msg.from);
+			left = true;
+			continue;
+		}
+		if (err == -EAGAIN)
+			count_verdict(b->cluster, &d->msg, DSM_V_BAD_SENDER);
+		backlog_free(b, d);
+	}
+	spin_lock_bh(&b->lock);
+	list_splice(&todo, &b->list);
+	spin_unlock_bh(&b->lock);
+	dsm_node_flush(b->cluster);
+	if (left)
+		queue_delayed_work(b->cluster->page_wq, &b->work,
+				   msecs_to_jiffies(BACKLOG_RETRY_MS));
+}
+
+int dsm_engine_rx(struct dsm_cluster *c, const struct dsm_msg *m,
+		  struct page **page, const struct dsm_nodeset *set)
+{
+	int err = -EAGAIN;
+
+	trace_dsm_msg_recv(c, m);
+	dsm_count(c, msg_received);
+	if (!READ_ONCE(c->backlog->nr[m->from]))
+		err = handle(c, m, page, set);
+	if (err == -EAGAIN || err == -ENOMEM)
+		err = defer(c, m, page, set);
+	return err;
+}
+
+/* ---- life ---- */
+
+int dsm_engine_start(struct dsm_cluster *c)
+{
+	struct dsm_backlog *b = kzalloc(sizeof(*b), GFP_KERNEL);
+	int err;
+
+	if (!b)
+		return -ENOMEM;
+	spin_lock_init(&b->lock);
+	INIT_LIST_HEAD(&b->list);
+	INIT_DELAYED_WORK(&b->work, backlog_work);
+	b->cluster = c;
+	c->backlog = b;
+	xa_init_flags(&c->regions, XA_FLAGS_LOCK_BH);
+	err = dsm_evict_start(c);
+	if (err) {
+		kfree(b);
+		c->backlog = NULL;
+	}
+	return err;
+}
+
+/* No peer is connected and no region is left. */
+void dsm_engine_stop(struct dsm_cluster *c)
+{
+	struct dsm_backlog *b = c->backlog;
+	struct deferred *d, *next;
+
+	if (!b)
+		return;
+	dsm_evict_stop(c);
+	cancel_delayed_work_sync(&b->work);
+	list_for_each_entry_safe(d, next, &b->list, entry)
+		backlog_free(b, d);
+	c->backlog = NULL;
+	kfree(b);
+	xa_destroy(&c->regions);
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Prefetch: sequential and strided readers get their pages before they ask.
+ *
+ * A stream belongs to a thread (hashed; a clash costs a prefetch, not
+ * correctness).  Two steps of the same stride open it; the window doubles up to
+ * prefetch_pages; as soon as less than half of it is left, the next half is
+ * asked for, in one frame.
+ */
+#include <linux/hash.h>
+#include <linux/sched.h>
+
+#include "cluster.h"
+#include "node.h"
+#include "region.h"
+
+#define MAX_STRIDE	64
+#define FIRST_WINDOW	4u
+
+static void prefetch_one(struct dsm_region *r, u64 index)
+{
+	struct dsm_cluster *c = r->cluster;
+	struct dsm_entry *e;
+
+	e = dsm_entry_get(r, index, GFP_NOWAIT | __GFP_NOWARN);
+	if (!e)
+		return;
+	spin_lock_bh(&e->lock);
+	if (!test_bit(DSM_EF_DEAD, &e->flags) && e->core.state == DSM_PS_I &&
+	    dsm_evict_has_room(c)) {
+		__set_bit(DSM_EF_PREFETCHED, &e->flags);
+		if (!dsm_entry_event_locked(e, DSM_PE_READ, DSM_NODE_NONE, 0))
+			dsm_count(c, prefetch_sent);
+	}
+	dsm_entry_prune_locked(e);
+	spin_unlock_bh(&e->lock);
+	dsm_entry_put(e);
+}
+
+static void prefetch_stride(struct dsm_region *r, u64 from, s64 stride,
+			    unsigned int nr, u64 end)
+{
+	u64 index = from;
+
+	for (; nr && index < end; nr--, index += stride)
+		prefetch_one(r, index);
+	dsm_node_flush(r->cluster);
+}
+
+/**
+ * dsm_page_prefetch() - start to fetch pages for reading
+ * @r:		the region
+ * @index:	the first page
+ * @nr:		how many
+ *
+ * Context: process; does not wait for the network.
+ */
+void dsm_page_prefetch(struct dsm_region *r, u64 index, unsigned int nr)
+{
+	prefetch_stride(r, index, 1, nr, U64_MAX);
+}
+
+/**
+ * dsm_prefetch_read() - a thread reads a page: look ahead
+ * @r:		the region
+ * @index:	the page
+ * @end:	pages of the file
+ *
+ * Called before the page itself is asked for, so that it is the first of the
+ * frame.  Context: process; does not wait for the network.
+ */
+void dsm_prefetch_read(struct dsm_region *r, u64 index, u64 end)
+{
+	u32 max = READ_ONCE(r->cluster->knobs.prefetch_pages);
+	struct dsm_stream *s;
+	s64 stride, left;
+
+	s = &r->stream[hash_ptr(current, ilog2(DSM_NR_STREAMS))];
+	stride = index - s->last;
+	if (!stride)
+		return;
+	s->last = index;
+	if (stride != s->stride || stride < 1 || stride > MAX_STRIDE || !max) {
+		s->stride = stride;
+		s->window = 0;
+		s->ahead = index + stride;
+		return;
+	}
+	if (!s->window || s->ahead <= index)
+		s->ahead = index;
+	left = div64_s64(s->ahead - index, stride);
+	if (s->window && left > s->window / 2)
+		return;
+	s->window = clamp(s->window * 2, min(FIRST_WINDOW, max), max);
+	prefetch_stride(r, s->ahead, stride, s->window - left, end);
+	s->ahead += (s->window - left) * stride;
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Revocation: take the page out of the page tables, and wait until no one uses
+ * it.
+ *
+ * Normal operation: under the page lock, which whoever maps the page holds as
+ * well, unmap or write-protect through the file's rmap.  Secondary MMUs (KVM)
+ * follow through the mmu notifiers of that.  Then the references that are left
+ * must be known ones: the record's, ours, those of frames (dsm_page_tx_get()).
+ * Any other is someone's pin: it may read or write the page behind the page
+ * tables' back, so we wait for it to end, with a report after revoke_warn_ms.
+ *
+ * A page that is mapped nowhere and used by no one needs no worker.
+ *
+ * The core lets no local access in from REVOKE to REVOKED, and the requester's
+ * wait has a bound of its own, so a page pinned for ever costs the requester a
+ * SIGBUS and the worker a look now and then.
+ */
+#include <linux/delay.h>
+#include <linux/pagemap.h>
+#include <linux/rmap.h>
+
+#include "cluster.h"
+#include "node.h"
+#include "region.h"
+#include "trace.h"
+
+#define POLL_FIRST_US	50
+#define POLL_SLEEP_MS	2
+#define POLL_IN_WORKER	8
+
+/* Do only we and frames on their way hold the page? @ours: references we took. */
+static bool unused(struct page *page, int ours)
+{
+	return page_ref_count(page) == ours + dsm_page_tx_count(page);
+}
+
+static void unmap(struct dsm_entry *e, struct page *page, u8 right)
+{
+	struct dsm_region *r = e->region;
+
+	if (!folio_mapped(page_folio(page)))
+		return;
+	down_read(&r->mapping_lock);
+	if (!r->mapping)
+		goto out;
+	if (right == DSM_RIGHT_READ)
+		folio_mkclean(page_folio(page));
+	else
+		unmap_mapping_pages(r->mapping, e->index, 1, false);
+out:
+	up_read(&r->mapping_lock);
+}
+
+static bool wait_unused(struct page *page, u8 right)
+{
+	for (int i = 0; i < POLL_IN_WORKER; i++) {
+		/*
+		 * A writer through get_user_pages() may be among strangers, so
+		 * a downgrade waits for them as well; mappings may stay then.
+		 */
+		int ours = 2 + (right == DSM_RIGHT_READ ? folio_mapcount(page_folio(page)) : 0);
+
+		if (unused(page, ours))
+			return true;
+		usleep_range(POLL_FIRST_US << i, (POLL_FIRST_US << i) * 2);
+	}
+	return false;
+}
+
+static void report_user(struct dsm_entry *e, struct page *page)
+{
+	struct dsm_cluster *c = e->region->cluster;
+	s64 ms = ktime_ms_delta(ktime_get(), e->revoke_start);
+
+	if (e->revoke_warned || ms < READ_ONCE(c->knobs.revoke_warn_ms))
+		return;
+	e->revoke_warned = true;
+	pr_warn("dsm: node %u: region %u page %llu is in use here (%d references%s) and held up another node for %lld ms; end the long-term pin or O_DIRECT to it\n",
+		c->self, e->region->id, e->index, page_ref_count(page),
+		folio_maybe_dma_pinned(page_folio(page)) ? ", pinned" : "", ms);
+}
+
+/* Queue the worker; it holds a reference to the record while it is pending. */
+static void kick(struct dsm_entry *e, unsigned int delay_ms)
+{
+	dsm_entry_hold(e);
+	if (!queue_delayed_work(e->region->cluster->page_wq, &e->revoke_work,
+				msecs_to_jiffies(delay_ms)))
+		dsm_entry_put(e);
+}
+
+static void report(struct dsm_entry *e, bool done)
+{
+	struct dsm_cluster *c = e->region->cluster;
+	u64 ns = ktime_to_ns(ktime_sub(ktime_get(), e->revoke_start));
+
+	lockdep_assert_held(&e->lock);
+	trace_dsm_revoke(c, e->region->id, e->index, e->revoke_right, ns, done);
+	dsm_hist_add(c, DSM_HIST_revoke, ns);
+	e->revoking = false;
+	if (dsm_entry_event_locked(e, done ? DSM_PE_REVOKED : DSM_PE_UNREVOKED,
+				   DSM_NODE_NONE, 0) == -ENOMEM) {
+		e->revoking = true;
+		kick(e, POLL_SLEEP_MS);
+	}
+}
+
+static void revoke_work(struct work_struct *work)
+{
+	struct dsm_entry *e = container_of(work, struct dsm_entry, revoke_work.work);
+	struct dsm_cluster *c = e->region->cluster;
+	struct page *page;
+	bool done = true;
+	u8 right;
+	bool must;
+
+	spin_lock_bh(&e->lock);
+	if (test_bit(DSM_EF_DEAD, &e->flags) || !e->revoking) {
+		spin_unlock_bh(&e->lock);
+		goto out;
+	}
+	right = e->revoke_right;
+	must = e->revoke_must;
+	page = e->page;
+	if (page)
+		get_page(page);
+	spin_unlock_bh(&e->lock);
+
+	if (page) {
+		/* Held by a fault for as long as it takes to map the page. */
+		lock_page(page);
+		unmap(e, page, right);
+		done = wait_unused(page, right);
+		if (!done) {
+			dsm_count(c, revoke_wait);
+			report_user(e, page);
+		}
+	}
+	spin_lock_bh(&e->lock);
+	if (!test_bit(DSM_EF_DEAD, &e->flags)) {
+		s64 ms = ktime_ms_delta(ktime_get(), e->revoke_start);
+
+		if (done || (!must && ms >= READ_ONCE(c->knobs.evict_timeout_ms)))
+			report(e, done);
+		else
+			kick(e, POLL_SLEEP_MS);
+	}
+	spin_unlock_bh(&e->lock);
+	if (page) {
+		unlock_page(page);
+		put_page(page);
+	}
+	dsm_node_flush(c);
+out:
+	dsm_entry_put(e);
+}
+
+static bool free_already(struct dsm_entry *e)
+{
+	struct page *page = e->page;
+	bool ok;
+
+	if (!page)
+		return true;
+	if (folio_mapped(page_folio(page)) || !trylock_page(page))
+		return false;
+	ok = !folio_mapped(page_folio(page)) && unused(page, 1);
+	unlock_page(page);
+	return ok;
+}
+
+bool dsm_revoke_start_locked(struct dsm_entry *e, u8 right, bool must)
+{
+	lockdep_assert_held(&e->lock);
+	e->revoke_right = right;
+	e->revoke_must = must;
+	e->revoke_warned = false;
+	e->revoke_start = ktime_get();
+	if (free_already(e))
+		return true;
+	e->revoking = true;
+	kick(e, 0);
+	return false;
+}
+
+void dsm_revoke_retry_locked(struct dsm_entry *e)
+{
+	lockdep_assert_held(&e->lock);
+	e->revoking = true;
+	kick(e, POLL_SLEEP_MS);
+}
+
+static enum hrtimer_restart hold_over(struct hrtimer *timer)
+{
+	struct dsm_entry *e = container_of(timer, struct dsm_entry, timer);
+	struct dsm_cluster *c = e->region->cluster;
+
+	spin_lock_bh(&e->lock);
+	if (!test_bit(DSM_EF_DEAD, &e->flags) &&
+	    dsm_entry_event_locked(e, DSM_PE_TIMER, DSM_NODE_NONE, 0) == -ENOMEM) {
+		dsm_entry_hold(e);
+		hrtimer_start(timer, ktime_add_ms(ktime_get(), POLL_SLEEP_MS),
+			      HRTIMER_MODE_ABS_SOFT);
+	}
+	spin_unlock_bh(&e->lock);
+	dsm_node_flush(c);
+	dsm_entry_put(e);
+	return HRTIMER_NORESTART;
+}
+
+void dsm_revoke_init(struct dsm_entry *e)
+{
+	INIT_DELAYED_WORK(&e->revoke_work, revoke_work);
+	hrtimer_init(&e->timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
+	e->timer.function = hold_over;
+}

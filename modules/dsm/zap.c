@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pages that become zero again, and directories that move: what the metadata
+ * layer asks of the home of pages.
+ *
+ * Zap: the home takes the page over as any writer would, so everyone else has
+ * given it up, and then forgets it.
+ *
+ * Handing over: from the moment the successor is set, a request that finds no
+ * entry here is passed on as well; then each entry is moved.
+ */
+#include <linux/pagemap.h>
+
+#include "cluster.h"
+#include "node.h"
+#include "region.h"
+
+#define MAX_TRIES	100
+#define POLL_MS		2
+
+static bool is_zero(struct dsm_entry *e)
+{
+	return !e->dir || dsm_dir_idle(e->dir) || e->dir->state == DSM_DS_MOVED;
+}
+
+/* Return: 1 if the page is zero now, 0 if it was taken away again. */
+static int zap_once(struct dsm_region *r, u64 index)
+{
+	struct dsm_entry *e;
+	struct page *page;
+	int err;
+
+	err = dsm_page_acquire(r, index, DSM_RIGHT_WRITE, 0, &page);
+	if (err)
+		return err;
+	/* No one can map the page while it is locked. */
+	down_read(&r->mapping_lock);
+	if (r->mapping)
+		unmap_mapping_pages(r->mapping, index, 1, false);
+	up_read(&r->mapping_lock);
+	e = dsm_entry_find(r, index);
+	if (e) {
+		spin_lock_bh(&e->lock);
+		err = dsm_entry_event_locked(e, DSM_PE_DISCARD, DSM_NODE_NONE, 0);
+		if (!err)
+			err = is_zero(e);
+		dsm_entry_prune_locked(e);
+		spin_unlock_bh(&e->lock);
+		dsm_entry_put(e);
+	}
+	unlock_page(page);
+	put_page(page);
+	dsm_node_flush(r->cluster);
+	return err;
+}
+
+static int zap_page(struct dsm_region *r, u64 index)
+{
+	for (int i = 0; i < MAX_TRIES; i++) {
+		int ret = zap_once(r, index);
+
+		if (ret > 0)
+			return 0;
+		if (ret < 0 && ret != -ENOMEM)
+			return ret;
+	}
+	return -ETIMEDOUT;
+}
+
+static bool wants_zap(struct dsm_entry *e)
+{
+	bool ret;
+
+	spin_lock_bh(&e->lock);
+	ret = !test_bit(DSM_EF_DEAD, &e->flags) && !is_zero(e);
+	spin_unlock_bh(&e->lock);
+	return ret;
+}
+
+int dsm_region_zap(struct dsm_region *r, u64 start, u64 nr)
+{
+	u64 end = nr > U64_MAX - start ? U64_MAX : start + nr;
+	struct dsm_entry *e;
+	u64 index = start;
+	int err = 0;
+
+	while (!err && index < end && (e = dsm_entry_next(r, index))) {
+		index = e->index;
+		if (index < end && wants_zap(e))
+			err = zap_page(r, index);
+		dsm_entry_put(e);
+		index++;
+		cond_resched();
+	}
+	return err;
+}
+
+/* ---- leaving ---- */
+
+static bool peer_has_all(struct dsm_cluster *c, u16 node)
+{
+	struct dsm_node *n = c->node[node];
+
+	return !n || (!dsm_node_nr_queued(n) && !dsm_node_nr_unacked(n));
+}
+
+/**
+ * dsm_region_handoff() - give the directory to the successor
+ * @r:		the region
+ * @successor:	the new home of the pages whose home this node is
+ *
+ * When it returns the successor has received every entry, so requests may go
+ * there directly.
+ *
+ * Context: process; sleeps, killable, bounded by leave_timeout_ms.
+ * Return: 0, -ETIMEDOUT, -EINTR, -ENOMEM.
+ */
+int dsm_region_handoff(struct dsm_region *r, u16 successor)
+{
+	struct dsm_cluster *c = r->cluster;
+	unsigned long deadline = jiffies +
+		msecs_to_jiffies(READ_ONCE(c->knobs.leave_timeout_ms));
+	struct dsm_entry *e;
+	bool left;
+	int err;
+
+	WRITE_ONCE(r->successor, successor);
+	do {
+		u64 index = 0;
+
+		left = false;
+		while ((e = dsm_entry_next(r, index))) {
+			index = e->index + 1;
+			err = 0;
+			spin_lock_bh(&e->lock);
+			if (e->dir && !test_bit(DSM_EF_DEAD, &e->flags)) {
+				err = dsm_entry_handoff_locked(e, successor);
+				left |= e->dir->state != DSM_DS_MOVED;
+			}
+			spin_unlock_bh(&e->lock);
+			dsm_entry_put(e);
+			if (err)
+				return err;
+			cond_resched();
+		}
+		dsm_node_flush(c);
+		if (!left && peer_has_all(c, successor))
+			return 0;
+		schedule_timeout_killable(msecs_to_jiffies(POLL_MS));
+		if (fatal_signal_pending(current))
+			return -EINTR;
+	} while (time_before(jiffies, deadline));
+	return -ETIMEDOUT;
+}
