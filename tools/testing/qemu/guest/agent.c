@@ -193,7 +193,7 @@ static void reap(void)
 	}
 }
 
-static void kmsg(const char *text, uint32_t len)
+static void kmsg_write(const char *text, uint32_t len)
 {
 	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 
@@ -255,7 +255,7 @@ static void dispatch(const struct frame *f, char *data)
 		barrier_done(f->id, arg);
 		break;
 	case FRAME_KMSG:
-		kmsg(data, f->len);
+		kmsg_write(data, f->len);
 		break;
 	case FRAME_HELLO:
 	case FRAME_STDOUT:

@@ -241,7 +241,7 @@ static void port_read(int i)
 	memmove(p->in, p->in + at, p->in_len);
 }
 
-static void command(const char *line)
+static void run_command(const char *line)
 {
 	unsigned int src, dst, value;
 	char verb[16];
@@ -283,7 +283,7 @@ static void read_commands(void)
 	buf[have] = 0;
 	while ((nl = strchr(buf, '\n'))) {
 		*nl++ = 0;
-		command(buf);
+		run_command(buf);
 		have -= nl - buf;
 		memmove(buf, nl, have + 1);
 	}
