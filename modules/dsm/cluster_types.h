@@ -105,7 +105,7 @@ struct dsm_cluster {
 	void *transport;
 	struct dsm_knobs knobs;
 	struct dsm_pcpu_stats __percpu *stats;
-	struct mutex member_lock;
+	struct mutex member_lock; /* @member */
 	struct dsm_member member;
 	wait_queue_head_t member_wait;
 	struct dsm_meta *meta;

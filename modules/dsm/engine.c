@@ -402,7 +402,7 @@ struct deferred {
  * @cluster:	the cluster
  */
 struct dsm_backlog {
-	spinlock_t lock;
+	spinlock_t lock; /* all below */
 	struct list_head list;
 	u32 nr[DSM_MAX_NODES];
 	struct delayed_work work;

@@ -24,6 +24,19 @@
 
 /* ---- waiting for the right ---- */
 
+/* sparse cannot follow a lock that a function returns with only if it succeeds. */
+static void entry_lock(struct dsm_entry *e)
+{
+	spin_lock_bh(&e->lock);
+	__release(&e->lock);
+}
+
+static void entry_unlock(struct dsm_entry *e)
+{
+	__acquire(&e->lock);
+	spin_unlock_bh(&e->lock);
+}
+
 /* The copy is zeroes that no one has looked at: make a page, here, charged. */
 static int fill_zero(struct dsm_entry *e)
 {
@@ -33,12 +46,12 @@ static int fill_zero(struct dsm_entry *e)
 	if (!page)
 		return -ENOMEM;
 	page->private = 0;
-	spin_lock_bh(&e->lock);
+	entry_lock(e);
 	if (test_and_clear_bit(DSM_EF_ZERO, &e->flags)) {
 		e->page = page;
 		page = NULL;
 	}
-	spin_unlock_bh(&e->lock);
+	entry_unlock(e);
 	if (page)
 		put_page(page);
 	return 0;
@@ -54,10 +67,10 @@ static struct dsm_entry *get_live(struct dsm_region *r, u64 index)
 		e = dsm_entry_get(r, index, GFP_KERNEL);
 		if (!e)
 			return ERR_PTR(-ENOMEM);
-		spin_lock_bh(&e->lock);
+		entry_lock(e);
 		if (!test_bit(DSM_EF_DEAD, &e->flags))
 			return e;
-		spin_unlock_bh(&e->lock);
+		entry_unlock(e);
 		dsm_entry_put(e);
 	}
 }
@@ -65,7 +78,7 @@ static struct dsm_entry *get_live(struct dsm_region *r, u64 index)
 static void put_locked(struct dsm_entry *e)
 {
 	dsm_entry_prune_locked(e);
-	spin_unlock_bh(&e->lock);
+	entry_unlock(e);
 	dsm_entry_put(e);
 }
 
@@ -151,7 +164,7 @@ static int wait_change(struct dsm_entry *e, unsigned long deadline)
 		return -ETIMEDOUT;
 	}
 	prepare_to_wait(&e->wait, &wait, TASK_KILLABLE);
-	spin_unlock_bh(&e->lock);
+	entry_unlock(e);
 	dsm_node_flush(e->region->cluster);
 	schedule_timeout(left);
 	finish_wait(&e->wait, &wait);
@@ -225,7 +238,7 @@ int dsm_page_wait(struct dsm_region *r, u64 index, u8 right, u32 timeout_ms)
 		err = PTR_ERR(e);
 	} else {
 		zero = test_bit(DSM_EF_ZERO, &e->flags);
-		spin_unlock_bh(&e->lock);
+		entry_unlock(e);
 		dsm_node_flush(r->cluster);
 		dsm_entry_put(e);
 	}
@@ -245,9 +258,9 @@ static int lock_and_check(struct dsm_entry *e, struct page *page, u8 right,
 		if (folio_lock_killable(page_folio(page)))
 			return -EINTR;
 	}
-	spin_lock_bh(&e->lock);
+	entry_lock(e);
 	same = e->page == page && dsm_page_right(&e->core) >= right;
-	spin_unlock_bh(&e->lock);
+	entry_unlock(e);
 	if (same)
 		return 0;
 	unlock_page(page);
@@ -273,7 +286,7 @@ int dsm_page_acquire(struct dsm_region *r, u64 index, u8 right,
 		}
 		if (test_bit(DSM_EF_ZERO, &e->flags)) {
 			zero = true;
-			spin_unlock_bh(&e->lock);
+			entry_unlock(e);
 			err = fill_zero(e);
 			dsm_entry_put(e);
 			if (err)
@@ -285,7 +298,7 @@ int dsm_page_acquire(struct dsm_region *r, u64 index, u8 right,
 		__set_bit(DSM_EF_USED, &e->flags);
 		if (__test_and_clear_bit(DSM_EF_PREFETCHED, &e->flags))
 			dsm_count(c, prefetch_hit);
-		spin_unlock_bh(&e->lock);
+		entry_unlock(e);
 		dsm_node_flush(c);
 		err = lock_and_check(e, page, right, flags);
 		dsm_entry_put(e);

@@ -36,7 +36,7 @@
  * @rcu:	frees the entry
  */
 struct dsm_entry {
-	spinlock_t lock;
+	spinlock_t lock; /* see above */
 	refcount_t refs;
 	unsigned long flags;
 	struct dsm_region *region;
