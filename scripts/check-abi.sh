@@ -37,7 +37,7 @@ from_source() {
 	done
 	names DSM_STATS stats.h | sed 's|^|cluster/stats/|'
 	names DSM_KNOBS cluster_types.h | sed 's|^|knobs/|'
-	files=$(sed -n 's/^	HIST_FILE(\([a-z0-9_]*\), hist).*/\1/p' sysfs_stats.c)
+	files=$(sed -n 's/^	*HIST_FILE(\([a-z0-9_]*\), hist).*/\1/p' sysfs_stats.c)
 	names DSM_HISTS stats.h | while read -r hist; do
 		for file in $files; do echo "cluster/latency/$hist/$file"; done
 	done
@@ -61,9 +61,15 @@ if [ -n "$live" ]; then
 	grep -q '^regions/' "$tmp/shown" || sed -i '/^regions\//d' "$tmp/all"
 fi
 sort "$tmp/all" >"$tmp/said"
-uniq -d "$tmp/said" | sed 's/^/said twice: /' >"$tmp/diff"
-comm -23 "$tmp/shown" "$tmp/said" | sed 's/^/not in the document: /' >>"$tmp/diff"
-comm -13 "$tmp/shown" "$tmp/said" | sed 's/^/not shown: /' >>"$tmp/diff"
+{
+	uniq -d "$tmp/said" | sed 's/^/said twice: /'
+	comm -23 "$tmp/shown" "$tmp/said" | sed 's/^/not in the document: /'
+	comm -13 "$tmp/shown" "$tmp/said" | sed 's/^/not shown: /'
+	awk '/^What:/ { what = $2; fields = 0 }
+		/^(Date|Contact|Description):/ && NF > 1 { fields++ }
+		/^Description:/ && fields != 3 { print "a field is missing: " what }
+		/^$/ && what && !fields { print "a field is missing: " what; what = "" }' "$doc"
+} >"$tmp/diff"
 cat "$tmp/diff"
 [ ! -s "$tmp/diff" ] || exit 1
 echo "check-abi: $(wc -l <"$tmp/shown") files"

@@ -7,6 +7,7 @@
 #include <linux/minmax.h>
 #include <linux/printk.h>
 #include <linux/string.h>
+#include <linux/string_helpers.h>
 
 #include "cluster.h"
 #include "sysfs.h"
@@ -61,6 +62,34 @@ static ssize_t cluster_joined_show(struct dsm_kobj *k, const struct dsm_attr *a,
 	return sysfs_emit(buf, "%d\n", dsm_cluster_is_joined(k->cluster));
 }
 DSM_ATTR_RO(cluster, joined);
+
+static ssize_t cluster_emit_lower(char *buf, const char *name)
+{
+	char text[24];
+
+	strscpy(text, name);
+	string_lower(text, text);
+	return sysfs_emit(buf, "%s\n", text);
+}
+
+/* Without the lock: a byte, of use only if it stays. */
+static ssize_t cluster_state_show(struct dsm_kobj *k, const struct dsm_attr *a,
+				  char *buf)
+{
+	u8 state = READ_ONCE(k->cluster->member.state);
+
+	return cluster_emit_lower(buf, dsm_member_state_name(state));
+}
+DSM_ATTR_RO(cluster, state);
+
+static ssize_t cluster_reason_show(struct dsm_kobj *k, const struct dsm_attr *a,
+				   char *buf)
+{
+	u8 reason = READ_ONCE(k->cluster->member.reason);
+
+	return cluster_emit_lower(buf, dsm_member_reason_name(reason));
+}
+DSM_ATTR_RO(cluster, reason);
 
 static ssize_t cluster_members_show(struct dsm_kobj *k, const struct dsm_attr *a,
 				    char *buf)
@@ -129,6 +158,8 @@ static struct attribute *cluster_attrs[] = {
 	&cluster_attr_incarnation.attr,
 	&cluster_attr_epoch.attr,
 	&cluster_attr_joined.attr,
+	&cluster_attr_state.attr,
+	&cluster_attr_reason.attr,
 	&cluster_attr_members.attr,
 	&cluster_attr_master.attr,
 	&cluster_attr_nr_mounts.attr,

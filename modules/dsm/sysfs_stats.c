@@ -89,40 +89,55 @@ static ssize_t hist_histogram_show(struct dsm_kobj *k, const struct dsm_attr *a,
 	return len + sysfs_emit_at(buf, len, "\n");
 }
 
+#define HIST_NR_FILES	6
+
 #define HIST_FILE(file, hist) {						\
 	.attr = { .name = #file, .mode = 0444 },			\
 	.show = hist_##file##_show,					\
 	.arg = DSM_HIST_##hist,						\
 }
 
-/* A group is a directory with the name of the histogram. */
+static struct dsm_attr hist_attr[DSM_NR_HISTS][HIST_NR_FILES] = {
 #define X(hist, text)							\
-static struct dsm_attr hist_##hist##_attr[] = {				\
-	HIST_FILE(count, hist),						\
-	HIST_FILE(sum_ns, hist),					\
-	HIST_FILE(p50_ns, hist),					\
-	HIST_FILE(p90_ns, hist),					\
-	HIST_FILE(p99_ns, hist),					\
-	HIST_FILE(histogram, hist),					\
-};									\
-static struct attribute *hist_##hist##_attrs[] = {			\
-	&hist_##hist##_attr[0].attr,					\
-	&hist_##hist##_attr[1].attr,					\
-	&hist_##hist##_attr[2].attr,					\
-	&hist_##hist##_attr[3].attr,					\
-	&hist_##hist##_attr[4].attr,					\
-	&hist_##hist##_attr[5].attr,					\
-	NULL,								\
-};									\
-static const struct attribute_group hist_##hist##_group = {		\
-	.name = #hist,							\
-	.attrs = hist_##hist##_attrs,					\
-};
-DSM_HISTS(X)
+	[DSM_HIST_##hist] = {						\
+		HIST_FILE(count, hist),					\
+		HIST_FILE(sum_ns, hist),				\
+		HIST_FILE(p50_ns, hist),				\
+		HIST_FILE(p90_ns, hist),				\
+		HIST_FILE(p99_ns, hist),				\
+		HIST_FILE(histogram, hist),				\
+	},
+	DSM_HISTS(X)
 #undef X
+};
+
+static struct attribute *hist_attrs[DSM_NR_HISTS][HIST_NR_FILES + 1] = {
+#define X(hist, text)							\
+	[DSM_HIST_##hist] = {						\
+		&hist_attr[DSM_HIST_##hist][0].attr,			\
+		&hist_attr[DSM_HIST_##hist][1].attr,			\
+		&hist_attr[DSM_HIST_##hist][2].attr,			\
+		&hist_attr[DSM_HIST_##hist][3].attr,			\
+		&hist_attr[DSM_HIST_##hist][4].attr,			\
+		&hist_attr[DSM_HIST_##hist][5].attr,			\
+	},
+	DSM_HISTS(X)
+#undef X
+};
+
+/* A group is a directory with the name of the histogram. */
+static const struct attribute_group hist_group[DSM_NR_HISTS] = {
+#define X(hist, text)							\
+	[DSM_HIST_##hist] = {						\
+		.name = #hist,						\
+		.attrs = hist_attrs[DSM_HIST_##hist],			\
+	},
+	DSM_HISTS(X)
+#undef X
+};
 
 static const struct attribute_group *latency_groups[] = {
-#define X(name, text) &hist_##name##_group,
+#define X(hist, text) &hist_group[DSM_HIST_##hist],
 	DSM_HISTS(X)
 #undef X
 	NULL,
