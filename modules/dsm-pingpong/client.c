@@ -411,6 +411,9 @@ static struct pp_client *client_create(const struct pp_params *par)
 	init_completion(&client->conn.event);
 	init_waitqueue_head(&client->conn.wait);
 	client->conn.par = *par;
+	/* Nobody waits for a single message of a stream. */
+	if (par->mode == PP_STREAM && par->poll == PP_POLL_WAITER)
+		client->conn.par.poll = PP_POLL_THREAD;
 	client->conn.priv = client;
 	client->conn.fail = client_fail;
 	return client;
