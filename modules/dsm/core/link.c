@@ -19,9 +19,19 @@ u8 dsm_link_connected(struct dsm_link *l, const struct dsm_hello *h, u32 own)
 {
 	bool first = !l->peer_incarnation;
 	bool knows_us = h->peer_incarnation == own;
+	u32 rx_next = h->rx_next;
 
 	if (l->state == DSM_LS_DEAD || !h->incarnation)
 		return DSM_LR_ERROR;
+	/*
+	 * A connection that broke between the two hellos: we heard the peer's, it
+	 * did not hear ours.  Nothing arrived yet, so nothing is forgotten.
+	 */
+	if (!first && h->incarnation == l->peer_incarnation && !knows_us &&
+	    !l->tx_una && !l->rx_next) {
+		knows_us = true;
+		rx_next = 0;
+	}
 	if (h->incarnation != l->peer_incarnation || (!first && !knows_us)) {
 		dsm_link_init(l);
 		l->peer_incarnation = h->incarnation;
@@ -32,9 +42,9 @@ u8 dsm_link_connected(struct dsm_link *l, const struct dsm_hello *h, u32 own)
 		return first ? DSM_LR_OK : DSM_LR_RESET;
 	}
 	/* It cannot have received what was never sent, nor unlearn an ack. */
-	if (h->rx_next - l->tx_una > l->tx_next - l->tx_una)
+	if (rx_next - l->tx_una > l->tx_next - l->tx_una)
 		return DSM_LR_ERROR;
-	l->tx_una = h->rx_next;
+	l->tx_una = rx_next;
 	l->rx_acked = l->rx_next;
 	l->state = DSM_LS_UP;
 	return DSM_LR_OK;

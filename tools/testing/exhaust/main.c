@@ -290,8 +290,8 @@ static bool search(u32 *depth)
 			ok = expand(index, &w, &next);
 		}
 		if (nr_states > max_states) {
-			printf("%s: more than %u states\n", xcfg.name, max_states);
-			ok = false;
+			xwrong = "more states than allowed";
+			ok = wrong(nr_states - 1, NULL);
 		}
 	}
 	if (ok) {

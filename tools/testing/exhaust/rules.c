@@ -238,7 +238,7 @@ void xevent_print(const struct xevent *e)
 	static const char * const names[] = {
 		"issue", "look", "EVICT", "DISCARD", "REVOKED", "UNREVOKED",
 		"hold ends", "deliver", "duplicate", "connection lost",
-		"connected", "hello heard", "HANDOFF", "flushed", "rehome",
+		"connected", "hello heard", "HANDOFF", "rehome",
 	};
 
 	switch ((enum xkind)e->kind) {
@@ -256,7 +256,7 @@ void xevent_print(const struct xevent *e)
 		printf("node %u: thread %u looks again\n", e->a, e->b);
 		break;
 	case XK_EVICT: case XK_DISCARD: case XK_REVOKED: case XK_UNREVOKED:
-	case XK_EXPIRE: case XK_HANDOFF: case XK_FLUSHED: case XK_REHOME:
+	case XK_EXPIRE: case XK_HANDOFF: case XK_REHOME:
 		printf("node %u: page %u: %s (%d)\n", e->a, e->b, names[e->kind],
 		       e->c == 0xff ? -1 : e->c);
 		break;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The shell of the explorer: what happens, and what must be true after it. */
 #include <string.h>
+#include "wire.h"
 #include "world.h"
 
 struct xconfig xcfg;
@@ -124,6 +125,16 @@ static void store_dir(struct xdir *x, const struct dsm_dir *d,
 	}
 }
 
+static u32 tids_of(const struct xqueue *q, u8 requester)
+{
+	u32 tids = 0;
+
+	for (u8 i = 0; i < q->n; i++)
+		if (q->m[i].requester == requester)
+			tids |= 1u << q->m[i].tid;
+	return tids;
+}
+
 /* The smallest id that no one remembers of this node's requests for a page. */
 static u8 fresh_tid(const struct xworld *w, u8 node, u8 page)
 {
@@ -143,10 +154,8 @@ static u8 fresh_tid(const struct xworld *w, u8 node, u8 page)
 			if (d->q[i].requester == node)
 				used |= 1u << d->q[i].tid;
 		for (u8 o = 0; o < xcfg.nodes; o++) {
-			for (u8 i = 0; i < w->wire[n][o].n; i++)
-				used |= 1u << w->wire[n][o].m[i].tid;
-			for (u8 i = 0; i < w->kept[n][o].n; i++)
-				used |= 1u << w->kept[n][o].m[i].tid;
+			used |= tids_of(&w->wire[n][o], node);
+			used |= tids_of(&w->kept[n][o], node);
 		}
 	}
 	for (u8 t = 1; t < 31; t++)
@@ -200,6 +209,21 @@ static void drop(struct xstep *s, struct xpage *x)
 		xwrong = "page dropped while mapped";
 }
 
+/* What the machines say must be legal on the wire as well. */
+static bool survives_wire(const struct dsm_msg *m, u16 from)
+{
+	struct dsm_wire_msg w;
+	struct dsm_msg back;
+
+	dsm_wire_encode_msg(&w, m);
+	if (dsm_wire_decode_msg(&w, from, &back) != DSM_V_OK)
+		return false;
+	return back.type == m->type && back.flags == m->flags &&
+	       back.requester == m->requester && back.home == m->home &&
+	       back.target == m->target && back.nr_acks == m->nr_acks &&
+	       back.tid == m->tid && back.owner == m->owner;
+}
+
 static void send(struct xstep *s, struct xpage *x, const struct dsm_action *a,
 		 const struct dsm_nodeset *set)
 {
@@ -212,6 +236,8 @@ static void send(struct xstep *s, struct xpage *x, const struct dsm_action *a,
 		if (x->map > (a->give ? DSM_RIGHT_NONE : DSM_RIGHT_READ))
 			xwrong = "sends a page that is still mapped";
 	}
+	if (!survives_wire(&a->msg, s->node))
+		xwrong = "message that the codec does not pass";
 	if (a->type == DSM_A_SEND) {
 		if (a->to >= xcfg.nodes || a->to == s->node)
 			xwrong = "sends to no one";
@@ -397,10 +423,10 @@ static void expire(struct xworld *w, u8 node, u8 page)
 	page_event(w, node, page, DSM_PE_TIMER, DSM_NODE_NONE);
 }
 
-static void handoff(struct xworld *w, u8 node, u8 page, u8 successor)
+static void dir_event(struct xworld *w, u8 node, u8 page, u8 local, u16 target)
 {
-	struct dsm_event ev = { .kind = DSM_EK_DIR, .local = DSM_DE_HANDOFF,
-				.target = successor };
+	struct dsm_event ev = { .kind = DSM_EK_DIR, .local = local,
+				.target = target };
 
 	step(w, node, page, &ev, 0);
 }
@@ -451,9 +477,7 @@ void xworld_apply(struct xworld *w, const struct xevent *e)
 		break;
 	case XK_HANDOFF:
 		w->handoffs--;
-		handoff(w, e->a, e->b, e->c);
-		break;
-	case XK_FLUSHED:
+		dir_event(w, e->a, e->b, DSM_DE_HANDOFF, e->c);
 		break;
 	case XK_REHOME:
 		w->home[e->a][e->b] = e->c;

@@ -26,7 +26,8 @@ enum xop { XO_NONE, XO_READ, XO_WRITE };
 
 struct xmsg {
 	u8 type, flags, dir_state, requester, home, target, owner, nr_acks;
-	u8 tid, page, fresh, set, seq, ack;
+	u8 tid, page, fresh, set;
+	s8 seq, ack;
 };
 
 struct xpage {
@@ -81,7 +82,7 @@ struct xconfig {
 enum xkind {
 	XK_ISSUE, XK_LOOK, XK_EVICT, XK_DISCARD, XK_REVOKED, XK_UNREVOKED,
 	XK_EXPIRE, XK_DELIVER, XK_DUP, XK_LOSE, XK_CONNECT, XK_HELLO,
-	XK_HANDOFF, XK_FLUSHED, XK_REHOME,
+	XK_HANDOFF, XK_REHOME,
 };
 
 /* What happens next: who, and two more numbers whose meaning is the kind's. */
