@@ -3,6 +3,7 @@
 #ifndef DSM_CLUSTER_TYPES_H
 #define DSM_CLUSTER_TYPES_H
 
+#include <linux/bitmap.h>
 #include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -70,6 +71,7 @@ struct dsm_knobs {
  * @epoch:	cluster epoch; READ_ONCE(), written by the membership only
  * @name:	"dsm", or "loop<n>" with the loop transport
  * @node:	the peers; NULL at @self; fixed from create to destroy
+ * @dirty:	peers with frames to post: bits set and cleared by node_tx.c
  * @ops:	the transport
  * @transport:	its own state
  * @knobs:	see DSM_KNOBS
@@ -101,6 +103,7 @@ struct dsm_cluster {
 	u32 epoch;
 	char name[16];
 	struct dsm_node *node[DSM_MAX_NODES];
+	DECLARE_BITMAP(dirty, DSM_MAX_NODES);
 	const struct dsm_transport_ops *ops;
 	void *transport;
 	struct dsm_knobs knobs;

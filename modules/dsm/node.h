@@ -39,6 +39,10 @@ static inline long dsm_page_tx_count(struct page *page)
 
 /* ---- for the cluster and the engine ---- */
 
+/* Once for the module: memory for frames. */
+int dsm_node_init(void);
+void dsm_node_exit(void);
+
 struct dsm_node *dsm_node_create(struct dsm_cluster *c, u16 id,
 				 const struct sockaddr_storage *addr);
 void dsm_node_destroy(struct dsm_node *n);
