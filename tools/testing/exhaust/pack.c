@@ -50,6 +50,14 @@ static void clean_dir(struct xdir *d)
 	memset(d->q + d->len, 0, (XN - d->len) * sizeof(d->q[0]));
 }
 
+/* What is old is old: a duplicate may be in flight for ever. */
+static void shift(s8 *number, u8 base)
+{
+	*number -= base;
+	if (*number < -1)
+		*number = -1;
+}
+
 static void rebase(struct xworld *w, u8 a, u8 b)
 {
 	u8 base = w->link[a][b].tx_una;
@@ -59,11 +67,11 @@ static void rebase(struct xworld *w, u8 a, u8 b)
 	w->link[b][a].rx_next -= base;
 	w->link[b][a].rx_acked -= base;
 	for (u8 i = 0; i < w->wire[a][b].n; i++)
-		w->wire[a][b].m[i].seq -= base;
+		shift(&w->wire[a][b].m[i].seq, base);
 	for (u8 i = 0; i < w->kept[a][b].n; i++)
 		w->kept[a][b].m[i].seq -= base;
 	for (u8 i = 0; i < w->wire[b][a].n; i++)
-		w->wire[b][a].m[i].ack -= base;
+		shift(&w->wire[b][a].m[i].ack, base);
 	for (u8 i = 0; i < w->kept[b][a].n; i++)
 		w->kept[b][a].m[i].ack = 0;
 }

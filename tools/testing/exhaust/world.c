@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The shell of the explorer: what happens, and what must be true after it. */
 #include <string.h>
+#include "invariant.h"
 #include "wire.h"
 #include "world.h"
 
@@ -316,6 +317,10 @@ static void step(struct xworld *w, u8 node, u8 page, struct dsm_event *ev, u8 fr
 	load(&w->page[node][page], &p);
 	load_dir(&w->dir[node][page], &d, &busy.b);
 	dsm_step(&p, &d, ev, &out);
+	if (dsm_invariant_page(&p))
+		xwrong = dsm_invariant_page(&p);
+	else if (dsm_invariant_dir(&d, xcfg.nodes))
+		xwrong = dsm_invariant_dir(&d, xcfg.nodes);
 	store(&w->page[node][page], &p);
 	store_dir(&w->dir[node][page], &d, &busy.b);
 	for (u8 i = 0; i < out.nr_cells; i++)
