@@ -3,7 +3,7 @@
  * The membership machine: which nodes are the cluster, agreed by all of them.
  *
  * Formation: a node is OUT until a view names it.  The lowest of the nodes that
- * are all OUT, linked to each other's lowest, and a majority of the configured
+ * are all OUT and linked to it, and a majority of the configured
  * ones, proposes; each gives its vote to one candidate at a time and keeps it
  * until the candidate sends the view, releases the vote, or is lost.  So two
  * clusters cannot form: their majorities would share a voter.
@@ -31,6 +31,10 @@
 #define DSM_MEMBER_RETRY_US	200000ull
 /* How long the answer to JOIN may take, metadata included. */
 #define DSM_MEMBER_JOIN_US	30000000ull
+/* Between two attempts to join, if it was refused because the node was lost. */
+#define DSM_MEMBER_LOST_US	5000000ull
+/* How long the answer to LEAVE or LEFT may take. */
+#define DSM_MEMBER_LEAVE_US	2000000ull
 /* A node that left is cut off when it hangs up, or after that long. */
 #define DSM_MEMBER_LINGER_US	2000000ull
 
@@ -148,7 +152,8 @@ struct dsm_view {
  * @state:	STATUS: enum dsm_member_state of the sender
  * @reason:	REFUSE: enum dsm_member_reason
  * @node:	SUSPECT: who
- * @round:	PROPOSE, ACCEPT, REJECT, RELEASE: number of the proposal
+ * @round:	PROPOSE, ACCEPT, REJECT, RELEASE, first VIEW: number of the
+ *		proposal; JOIN, VIEW after it: incarnation of the joiner
  * @view:	STATUS, VIEW
  * @linked:	JOIN: who the sender is linked to
  */
@@ -269,7 +274,9 @@ struct dsm_member_out {
  * @candidate:	VOTED: who has the vote
  * @pending:	master: who joins just now, or DSM_NODE_NONE
  * @incarnation: of this node
- * @round:	number of the last proposal
+ * @round:	number of the last proposal, made or voted for
+ * @pending_round: what @pending called itself in JOIN
+ * @until_us:	PROPOSING, JOINING, ASKED, DONE: no answer by then is a failure
  * @retry_us:	no new proposal or request before this time
  * @deadline_us: report TIMER then; 0: never
  * @majority_us: since when a majority is ready to form a cluster; 0: it is not
@@ -294,6 +301,8 @@ struct dsm_member {
 	u16 pending;
 	u32 incarnation;
 	u32 round;
+	u32 pending_round;
+	u64 until_us;
 	u64 retry_us;
 	u64 deadline_us;
 	u64 majority_us;
