@@ -60,7 +60,10 @@ int area_open(struct bench *b, struct area *a, const char *name, size_t nr, int 
 	err = barrier(b, b->node ? 0 : area_create(b, path, nr, home));
 	if (err)
 		return err;
-	a->fd = open(path, O_RDWR | O_CLOEXEC);
+	/* Without dsmfs every server has a file of its own. */
+	a->fd = open(path, O_RDWR | O_CLOEXEC | (b->no_place ? O_CREAT : 0), 0600);
+	if (a->fd >= 0 && b->no_place && ftruncate(a->fd, nr * PAGE))
+		err = -errno;
 	if (a->fd >= 0)
 		p = mmap(NULL, nr * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, a->fd, 0);
 	if (p == MAP_FAILED)

@@ -15,6 +15,7 @@ from memos.node import Node  # noqa: E402
 
 DEBUGFS = "/sys/kernel/debug/dsm_pingpong"
 MODULE = BUILD / "dsm-pingpong/dsm_pingpong.ko"
+BENCH = BUILD / "tools/dsm-bench"
 
 # The rows of the table: name, what dsm_pingpong is told.
 SHAPES = [
@@ -47,18 +48,46 @@ def median(results: list[dict[str, float]], key: str) -> float:
     return statistics.median(r[key] for r in results)
 
 
+def tcp(nodes: list[Node], count: int) -> float:
+    """p50 in ns of 64 B -> 4096 B over TCP from node 1 to node 0."""
+    peers = ",".join(n.addr for n in nodes)
+    jobs = [n.spawn([str(BENCH), "--node", str(n.index), "--nodes", str(len(nodes)),
+                     "--peers", peers, "--tcp", str(count)]) for n in nodes]
+    results = [j.wait(60) for j in jobs]
+    for r in results:
+        if not r.ok:
+            raise ClusterError(f"dsm-bench --tcp: {r.err.strip()}")
+    return float(results[1].out.split("=")[1])
+
+
+class CountedCluster(Cluster):
+    """One server whose clock counts its instructions, 1 ns each: path lengths without noise.
+
+    It talks to itself, so drivers and network are not in the figures."""
+
+    def _qemu(self, i: int) -> list[str]:
+        argv = super()._qemu(i)
+        argv[argv.index("-accel") + 1] = "tcg,thread=single"
+        return argv + ["-icount", "shift=0,sleep=off"]
+
+
 def arguments() -> argparse.Namespace:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--cpus", type=int, default=1)
     p.add_argument("--count", type=int, default=1000)
     p.add_argument("--rounds", type=int, default=3, help="of which the medians are taken")
     p.add_argument("--net", choices=("switch", "direct"), default="direct")
+    p.add_argument("--count-instructions", action="store_true",
+                   help="path lengths of a server that talks to itself, not times")
     p.add_argument("--polls", nargs="*", default=POLLS, choices=POLLS)
     return p.parse_args()
 
 
-def measure(c: Cluster, args: argparse.Namespace) -> dict[tuple[str, str], list[dict[str, float]]]:
-    found: dict[tuple[str, str], list[dict[str, float]]] = {}
+Found = dict[tuple[str, str], list[dict[str, float]]]
+
+
+def measure(client: Node, server: Node, args: argparse.Namespace) -> Found:
+    found: Found = {}
     runs = [(n, f"{line} count={args.count} warmup=10") for n, line in SHAPES]
     runs += [(f"rate 64 -> 4096, depth {d}", f"req=64 rep=4096 depth={d} count={args.count}")
              for d in (1, 2, 4)]
@@ -66,24 +95,18 @@ def measure(c: Cluster, args: argparse.Namespace) -> dict[tuple[str, str], list[
              ("stream 65536, window 8", f"req=65536 depth=8 mode=stream count={args.count // 4}")]
     # A busy machine has slow seconds: what is compared runs close together.
     for _ in range(args.rounds):
+        if client is not server:
+            p50 = tcp([server, client], args.count)
+            found.setdefault(("64 -> 4096", "TCP"), []).append(
+                {"p50_ns": p50, "p90_ns": 0, "p99_ns": 0})
         for poll in args.polls:
             for name, line in runs:
-                try:
-                    result = pingpong(c[0], c[1], f"{line} poll={poll}")
-                except ClusterError as e:
-                    print(e, file=sys.stderr)
-                    continue
+                result = pingpong(client, server, f"{line} poll={poll}")
                 found.setdefault((name, poll), []).append(result)
     return found
 
 
-def main() -> int:
-    args = arguments()
-    with Cluster(2, cpus=args.cpus, net=args.net) as c:
-        load(c.nodes)
-        found = measure(c, args)
-        log = c[0].sh("dmesg | grep -i 'pingpong\\|warn\\|bug' | tail -20").out
-    print(f"{args.cpus} vCPU, {args.net}, accel {c.accel}; us p50 (p90, p99), medians of rounds; quiet: p50 at the lower quartile of rounds")
+def show(found: Found) -> None:
     for (name, poll), rs in found.items():
         if name.startswith("stream"):
             print(f"{name:26} {poll:10} {median(rs, 'bytes_s') / 1e6:8.1f} MB/s")
@@ -92,8 +115,21 @@ def main() -> int:
         else:
             p50, p90, p99 = (median(rs, k) / 1e3 for k in ("p50_ns", "p90_ns", "p99_ns"))
             quiet = sorted(r["p50_ns"] for r in rs)[len(rs) // 4] / 1e3
-            print(f"{name:26} {poll:10} {p50:8.0f} ({p90:.0f}, {p99:.0f}) quiet {quiet:.0f}")
-    print(log, end="")
+            print(f"{name:26} {poll:10} {p50:8.1f} ({p90:.1f}, {p99:.1f}) quiet {quiet:.1f}")
+
+
+def main() -> int:
+    args = arguments()
+    if args.count_instructions:
+        with CountedCluster(1, cpus=args.cpus) as c:
+            load(c.nodes)
+            show(measure(c[0], c[0], args))
+        return 0
+    with Cluster(2, cpus=args.cpus, net=args.net) as c:
+        load(c.nodes)
+        print(f"{args.cpus} vCPU, {args.net}, accel {c.accel}; us p50 (p90, p99), medians of "
+              "rounds; quiet: p50 at the lower quartile of rounds")
+        show(measure(c[1], c[0], args))
     return 0
 
 

@@ -61,8 +61,8 @@ void report_table(const struct row *rows, size_t nr)
 
 static void json_row(FILE *f, const struct row *r)
 {
-	fprintf(f, "{\"name\": \"%s\", \"error\": %d, \"unit\": \"%s\", ", r->name,
-		r->error, unit_names[r->unit]);
+	fprintf(f, "{\"name\": \"%s\", \"nodes\": %d, \"error\": %d, \"unit\": \"%s\", ", r->name,
+		r->nr_nodes, r->error, unit_names[r->unit]);
 	fprintf(f, "\"value\": %.1f, \"raw\": %.1f, \"raw_name\": \"%s\", \"tcp\": %.1f, ",
 		r->value, r->raw, r->raw_name, r->tcp);
 	fprintf(f, "\"count\": %llu, \"min\": %llu, \"p50\": %llu, \"p90\": %llu, \"p99\": %llu, \"max\": %llu}",
