@@ -33,6 +33,8 @@ static struct dsm_msg demand(const struct dsm_ctx *c, const struct dsm_msg *req,
 	struct dsm_msg m = dsm_msg_make(c, type);
 
 	m.flags = flags;
+	if (type != DSM_MSG_PULL && c->d->base == DSM_DS_E)
+		m.flags |= DSM_MF_WRITE;
 	m.requester = req->requester;
 	m.home = c->ev->self;
 	m.tid = req->tid;

@@ -12,6 +12,11 @@
  * held long enough, then the shell unmaps or write-protects the page, and only
  * when that is REVOKED does the reply go out.
  *
+ * After the home has moved: the old home's answer and the new home's next demand
+ * come on different links, so the demand can be first.  A demand that only makes
+ * sense after the answer waits for it.  For a parked copy the demand makes sense
+ * at once, and only a refusal can be the answer.
+ *
  * Giving up: a copy is unmapped first and parked, then home is asked.  A
  * parked copy still answers home's demands, but no local access, so whatever
  * home decides, no one here can have read a page that it thinks dropped.
@@ -111,13 +116,24 @@ static void send_done(struct dsm_ctx *c, const struct dsm_msg *m)
 	dsm_emit_msg(c, m->home, &done, false);
 }
 
+static void reply(struct dsm_ctx *c, bool keep);
+static void start_or_hold(struct dsm_ctx *c);
+
 static void granted(struct dsm_ctx *c, const struct dsm_msg *m, u8 state)
 {
-	c->p->held_until = c->ev->now_us + c->p->hold_us;
+	struct dsm_page *p = c->p;
+
+	p->held_until = c->ev->now_us + p->hold_us;
 	set_state(c, state);
 	if (m->flags & DSM_MF_DONE)
 		send_done(c, m);
 	wake(c);
+	if (no_demand(p))
+		return;
+	if (state == DSM_PS_S && p->demand.type == DSM_MSG_FWDS)
+		reply(c, true);
+	else
+		start_or_hold(c);
 }
 
 static u8 granted_read(struct dsm_ctx *c, const struct dsm_msg *m)
@@ -234,16 +250,26 @@ static void start_or_hold(struct dsm_ctx *c)
 		start_demand(c);
 }
 
+/* Home knows of the right to write that is on its way to us. */
+static bool is_early(const struct dsm_page *p)
+{
+	return p->state == DSM_PS_SX && p->demand.flags & DSM_MF_WRITE;
+}
+
 static u8 take(struct dsm_ctx *c, const struct dsm_msg *m)
 {
 	if (!no_demand(c->p))
 		return DSM_V_BAD_STATE;
 	store_demand(c->p, m);
-	start_or_hold(c);
+	if (!is_early(c->p))
+		start_or_hold(c);
 	return DSM_V_OK;
 }
 
-/* While it is being unmapped to be parked: answer as soon as it is. */
+/*
+ * While the grant is on its way, or while the page is being unmapped to be
+ * parked: answer when that is over.
+ */
 static u8 take_later(struct dsm_ctx *c, const struct dsm_msg *m)
 {
 	if (!no_demand(c->p))
@@ -257,13 +283,14 @@ static u8 share_now(struct dsm_ctx *c, const struct dsm_msg *m)
 	if (!no_demand(c->p))
 		return DSM_V_BAD_STATE;
 	store_demand(c->p, m);
-	reply(c, true);
+	if (!is_early(c->p))
+		reply(c, true);
 	return DSM_V_OK;
 }
 
 static u8 time_is_up(struct dsm_ctx *c, const struct dsm_msg *m)
 {
-	if (!no_demand(c->p))
+	if (!no_demand(c->p) && !is_early(c->p))
 		start_or_hold(c);
 	return DSM_V_OK;
 }
@@ -343,6 +370,15 @@ static u8 share_parked(struct dsm_ctx *c, const struct dsm_msg *m)
 	store_demand(c->p, m);
 	reply(c, true);
 	set_state(c, DSM_PS_PS);
+	return DSM_V_OK;
+}
+
+/* The push was refused, or home would not ask: we keep the copy. */
+static u8 share_pushed(struct dsm_ctx *c, const struct dsm_msg *m)
+{
+	store_demand(c->p, m);
+	reply(c, true);
+	c->p->parked = DSM_PS_S;
 	return DSM_V_OK;
 }
 
@@ -455,8 +491,9 @@ static u8 discard(struct dsm_ctx *c, const struct dsm_msg *m)
 	X(late) X(error) X(granted_read) X(granted_write) X(take)	\
 	X(take_later) X(share_now) X(time_is_up) X(gone)		\
 	X(gone_asking) X(downgraded) X(park_shared) X(park_sole)	\
-	X(parked) X(not_parked) X(gone_parked) X(share_parked) X(push)	\
-	X(refuse_push) X(adopt) X(forget) X(forgotten) X(keep) X(discard)
+	X(parked) X(not_parked) X(gone_parked) X(share_parked)		\
+	X(share_pushed) X(push) X(refuse_push) X(adopt) X(forget)	\
+	X(forgotten) X(keep) X(discard)
 
 enum page_cell {
 #define X(name) CELL_##name,
@@ -505,9 +542,10 @@ static const u8 table[DSM_NR_PAGE_STATES][DSM_NR_PAGE_EVENTS] = {
 ROW(I, ask_read, ask_write, nothing, nothing, error, error, nothing,
     late, late, error, error, late, adopt, late, late),
 ROW(IS, stall, stall, nothing, nothing, error, error, nothing,
-    granted_read, error, error, error, late, refuse_push, late, late),
+    granted_read, error, take_later, take_later, late, refuse_push, late, late),
 ROW(IX, stall, stall, nothing, nothing, error, error, nothing,
-    granted_write, granted_write, error, error, late, refuse_push, late, late),
+    granted_write, granted_write, take_later, take_later, late, refuse_push,
+    late, late),
 ROW(S, nothing, ask_upgrade, park_shared, nothing, error, error, time_is_up,
     late, late, take, share_now, late, error, late, late),
 ROW(SX, nothing, stall, nothing, nothing, error, error, time_is_up,
@@ -527,13 +565,13 @@ ROW(S_PARK, stall, stall, nothing, nothing, parked, not_parked, nothing,
 ROW(E_PARK, stall, stall, nothing, nothing, parked, not_parked, nothing,
     late, late, take_later, take_later, late, error, late, late),
 ROW(PS, stall, stall, nothing, nothing, error, error, nothing,
-    late, late, gone_parked, share_parked, push, error, forget, keep),
+    late, late, gone_parked, share_parked, push, refuse_push, forget, keep),
 ROW(PE, stall, stall, nothing, nothing, error, error, nothing,
     late, late, gone_parked, share_parked, push, error, error, keep),
 ROW(PI, stall, stall, nothing, nothing, error, error, nothing,
-    late, late, error, error, late, refuse_push, forgotten, error),
+    late, late, error, error, late, refuse_push, forgotten, forgotten),
 ROW(PX, stall, stall, nothing, nothing, error, error, nothing,
-    late, late, error, error, late, error, forget, keep),
+    late, late, gone_parked, share_pushed, late, refuse_push, forget, keep),
 };
 
 u8 dsm_page_run(struct dsm_ctx *c, u8 event, const struct dsm_msg *m)

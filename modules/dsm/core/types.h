@@ -76,7 +76,7 @@ enum dsm_msg_type {
 /* Flags of a message; which are legal with which type: see wire.c. */
 #define DSM_MF_PAGE	0x01	/* the page travels with the message */
 #define DSM_MF_ZERO	0x02	/* the page was never written: all zeroes */
-#define DSM_MF_WRITE	0x04	/* GRANT: right to write; PULL/PUSH: copy was exclusive */
+#define DSM_MF_WRITE	0x04	/* GRANT: right to write; INV, FWDS: of the owner's copy */
 #define DSM_MF_DONE	0x08	/* GRANT, ACK, INV, FWDS: requester owes home a DONE */
 #define DSM_MF_FIN	0x10	/* INV, FWDS to home's own copy: home is done with the reply */
 #define DSM_MF_DATA	0x20	/* INV: answer with the page, not with an ACK */

@@ -359,7 +359,8 @@ void store(u16 n)
 
 void do_read(u16 n)
 {
-	while (dsm_page_right(&c.node[n].p) < DSM_RIGHT_READ) {
+	for (int i = 0; dsm_page_right(&c.node[n].p) < DSM_RIGHT_READ; i++) {
+		CHECK(i < 4);
 		want_read(n);
 		settle();
 	}
@@ -367,7 +368,8 @@ void do_read(u16 n)
 
 void do_write(u16 n)
 {
-	while (dsm_page_right(&c.node[n].p) < DSM_RIGHT_WRITE) {
+	for (int i = 0; dsm_page_right(&c.node[n].p) < DSM_RIGHT_WRITE; i++) {
+		CHECK(i < 4);
 		want_write(n);
 		settle();
 	}
