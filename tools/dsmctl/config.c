@@ -16,8 +16,7 @@ struct parser {
 	size_t size;
 };
 
-__attribute__((format(printf, 2, 3)))
-static int fail(struct parser *p, const char *format, ...)
+static __printf(2, 3) int fail(struct parser *p, const char *format, ...)
 {
 	va_list args;
 	int n;
@@ -109,8 +108,8 @@ static int parse_node(struct parser *p, char **word, int nr)
 			return fail(p, "address %s is that of node \"%s\" already", word[2],
 				    c->node[i].name);
 	}
-	strcpy(n->name, word[1]);
-	strcpy(n->address, word[2]);
+	snprintf(n->name, sizeof(n->name), "%s", word[1]);
+	snprintf(n->address, sizeof(n->address), "%s", word[2]);
 	c->nr_nodes++;
 	return 0;
 }
@@ -119,7 +118,7 @@ static int parse_path(struct parser *p, char *where, char **word, int nr)
 {
 	if (nr != 2 || word[1][0] != '/')
 		return fail(p, "%s needs an absolute path", word[0]);
-	strcpy(where, word[1]);
+	snprintf(where, CONFIG_MAX_WORD, "%s", word[1]);
 	return 0;
 }
 
@@ -141,7 +140,7 @@ static int parse_knob(struct parser *p, char **word, int nr)
 	for (unsigned int i = 0; i < c->nr_knobs; i++)
 		if (!strcmp(c->knob[i].name, word[1]))
 			return fail(p, "knob %s is set twice", word[1]);
-	strcpy(k->name, word[1]);
+	snprintf(k->name, sizeof(k->name), "%s", word[1]);
 	k->value = value;
 	c->nr_knobs++;
 	return 0;
@@ -154,7 +153,8 @@ static int parse_line(struct parser *p, char *line)
 
 	if (comment)
 		*comment = '\0';
-	for (char *w = strtok_r(line, " \t\r", &save); w && nr < 5; w = strtok_r(NULL, " \t\r", &save)) {
+	for (char *w = strtok_r(line, " \t\r", &save); w && nr < 5;
+	     w = strtok_r(NULL, " \t\r", &save)) {
 		if (strlen(w) >= CONFIG_MAX_WORD)
 			return fail(p, "a word of more than %d characters", CONFIG_MAX_WORD - 1);
 		word[nr++] = w;
@@ -180,7 +180,7 @@ int config_parse(struct config *c, const char *text, const char *path, char *err
 	int ret = 0;
 
 	memset(c, 0, sizeof(*c));
-	strcpy(c->mount, "/dev/dsm");
+	snprintf(c->mount, sizeof(c->mount), "/dev/dsm");
 	if (!copy)
 		return fail(&p, "no memory");
 	while (!ret && (line = strsep(&rest, "\n"))) {

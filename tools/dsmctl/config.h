@@ -15,6 +15,8 @@
 
 #include <stddef.h>
 
+#include "compiler.h"
+
 #define CONFIG_PATH		"/etc/dsm/cluster.conf"
 #define CONFIG_MAX_NODES	256
 #define CONFIG_MAX_KNOBS	64

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "compiler.h"
+
 #define PATH_SIZE	4096
 #define VALUE_SIZE	4097
 
@@ -18,8 +20,8 @@
 extern const char *sysfs_dir;
 
 /* "dsmctl: " and the message, to the user, and the end. */
-void die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
-void usage_die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
+__noreturn __printf(1, 2) void die(const char *format, ...);
+__noreturn __printf(1, 2) void usage_die(const char *format, ...);
 
 /* ---- sysfs.c ---- */
 

@@ -91,7 +91,7 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[0], "help"))
 		return fputs(help, stdout) < 0;
 	sysfs_select(cluster);
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		if (!strcmp(argv[0], verbs[i].name)) {
 			optind = 0;
 			return verbs[i].run(argc, argv);

@@ -55,7 +55,7 @@ static int region_show(const char *name)
 	snprintf(path, sizeof(path), "regions/%.255s/id", name);
 	if (strchr(name, '/') || sysfs_get(path, value))
 		die("there is no region \"%s\"; \"dsmctl region list\" lists them", name);
-	for (size_t i = 0; i < sizeof(region_files) / sizeof(region_files[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(region_files); i++) {
 		char *rest = value, *line;
 		const char *label = region_files[i];
 

@@ -101,7 +101,7 @@ static void show_latencies(void)
 int verb_status(int argc, char **argv)
 {
 	bool quiet = false;
-	char *list[] = { "region", "list", NULL };
+	char *list[3] = { "region", "list" };
 	int opt;
 
 	while ((opt = getopt(argc, argv, "q")) != -1) {

@@ -45,7 +45,7 @@ int sysfs_get(const char *file, char *value)
 	sysfs_path(path, sizeof(path), file);
 	err = textfile_read(path, value, VALUE_SIZE);
 	if (err)
-		strcpy(value, "?");
+		snprintf(value, VALUE_SIZE, "?");
 	return err;
 }
 

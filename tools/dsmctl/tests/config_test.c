@@ -52,13 +52,16 @@ static void check_cases(struct config *c)
 {
 	char err[512], what[64];
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		int ret;
 
 		err[0] = '\0';
 		ret = config_parse(c, cases[i].text, "t", err, sizeof(err));
 		snprintf(what, sizeof(what), "case %zu", i);
-		check(cases[i].message ? ret && strstr(err, cases[i].message) : !ret, what);
+		if (cases[i].message)
+			check(ret && strstr(err, cases[i].message), what);
+		else
+			check(!ret, what);
 		if (bad)
 			printf("# %d %s\n", ret, err);
 	}
@@ -77,7 +80,7 @@ static void check_many(struct config *c)
 	check(!config_params(c, 255, params, sizeof(params)), "their parameters");
 	check(config_params(c, 255, params, 100) < 0, "their parameters, no room");
 	check(config_find(c, "n255") == 255, "the last of them");
-	strcpy(text + len, "node n256 10.0.9.9\n");
+	sprintf(text + len, "node n256 10.0.9.9\n");
 	check(config_parse(c, text, "t", err, sizeof(err)) && strstr(err, "more than 256"),
 	      "257 nodes");
 }
