@@ -4,7 +4,7 @@
 #define DSMCTL_COMPILER_H
 
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
-#define __printf(f, a)		__attribute__((__format__(printf, f, a)))
-#define __noreturn		__attribute__((__noreturn__))
+#define __printf(f, a)		__attribute((__format__(printf, f, a)))
+#define __noreturn		_Noreturn
 
 #endif

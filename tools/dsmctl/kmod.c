@@ -19,7 +19,7 @@ bool kmod_loaded(void)
 }
 
 /* Return: exit code, 127 if there is no modprobe. */
-static int run(char **argv)
+static int spawn(char **argv)
 {
 	pid_t pid = fork();
 	int status;
@@ -60,7 +60,7 @@ static void load_file(const char *module, const char *params)
 
 	if (fd < 0)
 		die("%s cannot be opened: %s", module, strerror(errno));
-	run(deps);
+	spawn(deps);
 	if (syscall(SYS_finit_module, fd, params, 0) && errno != EEXIST)
 		die("%s cannot be loaded: %s%s", module, strerror(errno), advice(errno));
 	close(fd);
@@ -76,7 +76,7 @@ static void load_installed(const char *params)
 	for (char *w = strtok_r(copy, " ", &save); w && nr < MAX_ARGS - 1;
 	     w = strtok_r(NULL, " ", &save))
 		argv[nr++] = w;
-	ret = run(argv);
+	ret = spawn(argv);
 	if (ret == 127)
 		die("there is no modprobe; name the module in the configuration: module /path/dsm.ko");
 	if (ret)
