@@ -25,7 +25,7 @@ one() {
 		if ! wait "$pid"; then
 			failed=1
 			echo "FAIL $(basename "$1") node $i of $2:"
-			tail -n 60 "$dir/out$i" | grep -v ' RUN \| OK '
+			grep -v " RUN \|  OK " "$dir/out$i" | tail -n 60
 		elif [ -n "${V-}" ]; then
 			cat "$dir/out$i"
 		fi
