@@ -318,6 +318,9 @@ int dsm_page_acquire(struct dsm_region *r, u64 index, u8 right,
 
 /* ---- the page-fault handlers ---- */
 
+/* Pages that one read fault maps at most. */
+#define FAULT_AROUND	16
+
 static vm_fault_t errno_to_fault(int err)
 {
 	if (err == -ENOMEM)
@@ -395,6 +398,62 @@ static void set_rmap(struct page *page, struct vm_fault *vmf)
 	page->index = vmf->pgoff;
 }
 
+/* Return: the page, locked, with a reference, if it is here and may be read. */
+static struct page *peek(struct dsm_region *r, u64 index)
+{
+	struct dsm_entry *e = dsm_entry_find(r, index);
+	struct page *page = NULL;
+
+	if (!e)
+		return NULL;
+	entry_lock(e);
+	if (!test_bit(DSM_EF_DEAD, &e->flags) &&
+	    dsm_page_right(&e->core) >= DSM_RIGHT_READ)
+		page = e->page;
+	if (page) {
+		get_page(page);
+		/* A revocation takes the page lock, then this one: so try. */
+		if (!trylock_page(page)) {
+			put_page(page);
+			page = NULL;
+		}
+	}
+	if (page && __test_and_clear_bit(DSM_EF_PREFETCHED, &e->flags))
+		dsm_count(r->cluster, prefetch_hit);
+	entry_unlock(e);
+	dsm_entry_put(e);
+	return page;
+}
+
+/* Map what is here of the next pages as well: a fault less for each. */
+static void map_around(struct vm_fault *vmf, struct dsm_region *r, u64 end)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long addr = vmf->address & PAGE_MASK;
+	u64 index = vmf->pgoff;
+
+	end = min(end, index + FAULT_AROUND);
+	while (++index < end) {
+		struct page *page;
+		int err;
+
+		addr += PAGE_SIZE;
+		if (addr >= vma->vm_end || !(addr & ~PMD_MASK))
+			break;
+		page = peek(r, index);
+		if (!page)
+			break;
+		page->mapping = vma->vm_file->f_mapping;
+		page->index = index;
+		err = vm_insert_page(vma, addr, page);
+		unlock_page(page);
+		put_page(page);
+		if (err)
+			break;
+	}
+	dsm_prefetch_mapped(r, vmf->pgoff, index - 1);
+}
+
 static vm_fault_t dsm_vm_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -411,6 +470,8 @@ static vm_fault_t dsm_vm_fault(struct vm_fault *vmf)
 	if (ret)
 		return ret;
 	set_rmap(vmf->page, vmf);
+	if (!write)
+		map_around(vmf, dsm_inode_region(inode), file_pages(inode));
 	return VM_FAULT_LOCKED | (waited ? VM_FAULT_MAJOR : 0);
 }
 

@@ -47,6 +47,11 @@ static void prefetch_stride(struct dsm_region *r, u64 from, s64 stride,
 	dsm_node_flush(r->cluster);
 }
 
+static struct dsm_stream *stream_of_current(struct dsm_region *r)
+{
+	return &r->stream[hash_ptr(current, ilog2(DSM_NR_STREAMS))];
+}
+
 /**
  * dsm_page_prefetch() - start to fetch pages for reading
  * @r:		the region
@@ -75,7 +80,7 @@ void dsm_prefetch_read(struct dsm_region *r, u64 index, u64 end)
 	struct dsm_stream *s;
 	s64 stride, left;
 
-	s = &r->stream[hash_ptr(current, ilog2(DSM_NR_STREAMS))];
+	s = stream_of_current(r);
 	stride = index - s->last;
 	if (!stride)
 		return;
@@ -94,4 +99,20 @@ void dsm_prefetch_read(struct dsm_region *r, u64 index, u64 end)
 	s->window = clamp(s->window * 2, min(FIRST_WINDOW, max), max);
 	prefetch_stride(r, s->ahead, stride, s->window - left, end);
 	s->ahead += (s->window - left) * stride;
+}
+
+/**
+ * dsm_prefetch_mapped() - a fault mapped more than its page
+ * @r:		the region
+ * @index:	the page of the fault
+ * @last:	the last page that was mapped
+ *
+ * The thread will not fault on those, so the stream goes on behind them.
+ */
+void dsm_prefetch_mapped(struct dsm_region *r, u64 index, u64 last)
+{
+	struct dsm_stream *s = stream_of_current(r);
+
+	if (s->last == index && s->stride == 1)
+		s->last = last;
 }

@@ -295,5 +295,6 @@ void dsm_evict_kick(struct dsm_cluster *c);
 
 /* prefetch.c: a thread read a page; look ahead. */
 void dsm_prefetch_read(struct dsm_region *r, u64 index, u64 nr_file_pages);
+void dsm_prefetch_mapped(struct dsm_region *r, u64 index, u64 last);
 
 #endif
