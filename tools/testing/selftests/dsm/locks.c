@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Programs that rely on the memory model: counters, locks, a seqlock, a queue. */
+#include <sched.h>
+
+#include "shared.h"
+
+#define LOCK_S	20
+
+struct counters {
+	struct mem_barrier b;
+	_Alignas(PG) _Atomic uint64_t same_word;
+	_Alignas(CACHELINE) _Atomic uint64_t line[16];
+	_Alignas(PG) struct {
+		_Alignas(CACHELINE) uint64_t plain;
+	} own[16];
+};
+
+SHARED_TEST(locked_increments_are_exact)
+{
+	const unsigned long n = dsm_scale(20000);
+	struct counters *c;
+	uint64_t rng = rnd_seed();
+
+	shared_open(_metadata, self, (sizeof(*c) + PG - 1) & ~(PG - 1));
+	c = (void *)self->p;
+	ASSERT_EQ(0, mem_barrier_wait(&c->b, dsm_nodes, LOCK_S * 1000));
+	for (unsigned long i = 0; i < n; i++) {
+		atomic_fetch_add(&c->same_word, 1);
+		atomic_fetch_add(&c->line[i % 16], 1);
+		/* False sharing: no atomics, a word has one writer. */
+		c->own[dsm_node].plain++;
+		if (rnd(&rng) % 256 == 0)
+			pause_us(50);
+	}
+	SYNC();
+	ASSERT_EQ(n * dsm_nodes, atomic_load(&c->same_word));
+	for (int i = 0; i < 16; i++)
+		ASSERT_EQ(((n - i + 15) / 16) * dsm_nodes, atomic_load(&c->line[i]));
+	for (int i = 0; i < dsm_nodes; i++)
+		ASSERT_EQ(n, c->own[i].plain);
+	SYNC();
+}
+
+SHARED_TEST(compare_and_swap_has_one_winner)
+{
+	const unsigned long n = dsm_scale(4000);
+	_Atomic uint64_t *word;
+	uint64_t *wins, won = 0;
+
+	/* Each value is reached once: the wins of all nodes add up. */
+	shared_open(_metadata, self, 2 * PG);
+	word = (void *)self->p;
+	wins = (void *)(self->p + PG);
+	for (;;) {
+		uint64_t v = atomic_load(word);
+
+		if (v >= n)
+			break;
+		won += atomic_compare_exchange_strong(word, &v, v + 1);
+	}
+	wins[dsm_node] = won;
+	SYNC();
+	won = 0;
+	for (int i = 0; i < dsm_nodes; i++)
+		won += wins[i];
+	ASSERT_EQ(n, won);
+	SYNC();
+}
+
+/* What the locks protect: plain words of several pages that must stay equal. */
+struct protected {
+	_Alignas(PG) uint64_t a;
+	_Alignas(PG) uint64_t b[PG / 8];
+	_Alignas(PG) uint64_t c;
+};
+
+static bool consistent(const struct protected *p)
+{
+	return p->a == p->b[0] && p->a == p->b[PG / 8 - 1] && p->a == p->c;
+}
+
+static void bump(volatile struct protected *p)
+{
+	p->a++;
+	p->b[0]++;
+	p->b[PG / 8 - 1]++;
+	p->c++;
+}
+
+struct ticket {
+	struct mem_barrier b;
+	_Alignas(PG) _Atomic uint32_t next;
+	_Atomic uint32_t owner;
+	struct protected data;
+};
+
+SHARED_TEST(ticket_lock)
+{
+	const unsigned long n = dsm_scale(1000);
+	uint64_t end = now_us() + 60000000;
+	struct ticket *t;
+	uint32_t mine;
+
+	shared_open(_metadata, self, (sizeof(*t) + PG - 1) & ~(PG - 1));
+	t = (void *)self->p;
+	ASSERT_EQ(0, mem_barrier_wait(&t->b, dsm_nodes, LOCK_S * 1000));
+	for (unsigned long i = 0; i < n; i++) {
+		mine = atomic_fetch_add(&t->next, 1);
+		while (atomic_load_explicit(&t->owner, memory_order_acquire) != mine) {
+			ASSERT_GT(end, now_us()) TH_LOG("ticket %u never came", mine);
+			sched_yield();
+		}
+		ASSERT_TRUE(consistent(&t->data)) TH_LOG("ticket %u", mine);
+		bump(&t->data);
+		atomic_store_explicit(&t->owner, mine + 1, memory_order_release);
+	}
+	ASSERT_EQ(0, mem_barrier_wait(&t->b, dsm_nodes, LOCK_S * 1000));
+	ASSERT_EQ(n * dsm_nodes, t->data.a);
+	ASSERT_TRUE(consistent(&t->data));
+	SYNC();
+}
+
+struct peterson {
+	struct mem_barrier b;
+	_Alignas(PG) _Atomic uint32_t want[2];
+	_Alignas(PG) _Atomic uint32_t turn;
+	struct protected data;
+};
+
+/* Needs sequential consistency of plain stores and loads (with mfence). */
+SHARED_TEST(peterson_lock)
+{
+	const unsigned long n = dsm_scale(1000);
+	uint64_t end = now_us() + 60000000;
+	const int other = !dsm_node;
+	struct peterson *l;
+
+	shared_open(_metadata, self, (sizeof(*l) + PG - 1) & ~(PG - 1));
+	l = (void *)self->p;
+	for (unsigned long i = 0; i < n && dsm_node < 2; i++) {
+		atomic_store_explicit(&l->want[dsm_node], 1, memory_order_relaxed);
+		atomic_store_explicit(&l->turn, other, memory_order_relaxed);
+		atomic_thread_fence(memory_order_seq_cst);
+		while (atomic_load_explicit(&l->want[other], memory_order_acquire) &&
+		       atomic_load_explicit(&l->turn, memory_order_acquire) == other) {
+			ASSERT_GT(end, now_us()) TH_LOG("no turn in round %lu", i);
+			sched_yield();
+		}
+		ASSERT_TRUE(consistent(&l->data)) TH_LOG("round %lu", i);
+		bump(&l->data);
+		atomic_store_explicit(&l->want[dsm_node], 0, memory_order_release);
+	}
+	SYNC();
+	ASSERT_EQ(2 * n, l->data.a);
+	ASSERT_TRUE(consistent(&l->data));
+	SYNC();
+}
+
+struct seqlock {
+	_Alignas(PG) _Atomic uint32_t seq;
+	_Atomic uint32_t done;
+	struct protected data;
+};
+
+SHARED_TEST(seqlock)
+{
+	const unsigned long n = dsm_scale(2000);
+	uint64_t end = now_us() + 60000000, last = 0;
+	unsigned long reads = 0;
+	struct seqlock *s;
+
+	shared_open(_metadata, self, (sizeof(*s) + PG - 1) & ~(PG - 1));
+	s = (void *)self->p;
+	if (dsm_node == 0) {
+		for (unsigned long i = 0; i < n; i++) {
+			atomic_fetch_add(&s->seq, 1);
+			bump(&s->data);
+			atomic_fetch_add(&s->seq, 1);
+			if (i % 16 == 0)
+				pause_us(200);
+		}
+		atomic_store(&s->done, 1);
+	}
+	while (dsm_node && !atomic_load(&s->done)) {
+		uint32_t seq = atomic_load_explicit(&s->seq, memory_order_acquire);
+		volatile struct protected *d = &s->data;
+		uint64_t a, b, c;
+
+		ASSERT_GT(end, now_us());
+		a = d->a;
+		b = d->b[PG / 8 - 1];
+		c = d->c;
+		atomic_thread_fence(memory_order_acquire);
+		if (seq & 1 || seq != atomic_load_explicit(&s->seq, memory_order_relaxed)) {
+			sched_yield();
+			continue;
+		}
+		reads++;
+		ASSERT_TRUE(a == b && b == c) TH_LOG("torn: %lu %lu %lu", a, b, c);
+		ASSERT_LE(last, a);
+		ASSERT_EQ(seq / 2, a);
+		last = a;
+	}
+	SYNC();
+	ASSERT_EQ(n, s->data.a);
+	if (dsm_node)
+		TH_LOG("%lu consistent reads", reads);
+	SYNC();
+}
+
+struct ring {
+	_Alignas(PG) _Atomic uint32_t head;
+	_Alignas(PG) _Atomic uint32_t tail;
+	_Alignas(PG) uint64_t slot[512];
+};
+
+/* A queue around the nodes: each takes from the one before, adds 1, passes on. */
+SHARED_TEST(queue_around_the_nodes)
+{
+	const uint32_t n = dsm_scale(5000);
+	uint64_t end = now_us() + 60000000, v;
+	struct ring *in, *out;
+	uint32_t sent = 0, got = 0;
+
+	shared_open(_metadata, self, dsm_nodes * sizeof(struct ring));
+	in = (struct ring *)self->p + dsm_node;
+	out = (struct ring *)self->p + (dsm_node + 1) % dsm_nodes;
+	while (got < n || (dsm_node == 0 && sent < n)) {
+		bool can_send = sent - atomic_load_explicit(&out->tail, memory_order_acquire) < 512;
+
+		ASSERT_GT(end, now_us()) TH_LOG("got %u, sent %u of %u", got, sent, n);
+		if (dsm_node == 0 && sent < n && can_send) {
+			out->slot[sent % 512] = (uint64_t)sent << 32;
+			atomic_store_explicit(&out->head, ++sent, memory_order_release);
+		}
+		if (got == n || (dsm_node && !can_send) ||
+		    atomic_load_explicit(&in->head, memory_order_acquire) == got) {
+			sched_yield();
+			continue;
+		}
+		v = in->slot[got % 512];
+		ASSERT_EQ(got, v >> 32);
+		ASSERT_EQ(dsm_node ? dsm_node - 1 : dsm_nodes - 1, v & 0xff);
+		atomic_store_explicit(&in->tail, ++got, memory_order_release);
+		if (dsm_node) {
+			out->slot[sent % 512] = v + 1;
+			atomic_store_explicit(&out->head, ++sent, memory_order_release);
+		}
+	}
+	SYNC();
+}
+
+TEST_HARNESS_MAIN
