@@ -18,6 +18,8 @@ static void clean_page(struct xpage *p)
 		p->have_page = 0;
 		p->zero = 0;
 	}
+	if (p->state != DSM_PS_S_PARK && p->state != DSM_PS_E_PARK)
+		p->target = 0xff;
 	if (p->state != DSM_PS_PX)
 		p->parked = 0;
 	if (p->d_type == DSM_NR_MSG_TYPES) {
@@ -204,6 +206,7 @@ void xworld_unpack(struct xworld *w, const u8 *buf)
 	for (u8 n = 0; n < XN; n++)
 		for (u8 p = 0; p < XP; p++) {
 			w->page[n][p].d_type = DSM_NR_MSG_TYPES;
+			w->page[n][p].target = 0xff;
 			w->dir[n][p].owner = 0xff;
 			w->dir[n][p].successor = 0xff;
 		}

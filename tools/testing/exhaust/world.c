@@ -55,6 +55,8 @@ static void load(const struct xpage *x, struct dsm_page *p)
 	*p = (struct dsm_page){
 		.state = x->state, .parked = x->parked,
 		.have_page = x->have_page, .zero = x->zero,
+		.target = widen(x->target),
+		.target = widen(x->target),
 		.acks_got = x->acks_got, .tid = x->tid,
 		.hold_us = xcfg.hold ? 1 : 0,
 		.held_until = x->held ? NOW + 1 : 0,
@@ -73,6 +75,9 @@ static void store(struct xpage *x, const struct dsm_page *p)
 	x->parked = p->parked;
 	x->have_page = p->have_page;
 	x->zero = p->zero;
+	x->target = p->state == DSM_PS_S_PARK || p->state == DSM_PS_E_PARK ?
+		    narrow(p->target) : 0;
+	x->target = narrow(p->target);
 	x->acks_got = p->acks_got;
 	x->tid = p->tid;
 	x->held = p->held_until > NOW;
@@ -496,6 +501,7 @@ void xworld_init(struct xworld *w)
 	for (u8 n = 0; n < XN; n++)
 		for (u8 p = 0; p < XP; p++) {
 			w->page[n][p].d_type = DSM_NR_MSG_TYPES;
+			w->page[n][p].target = 0xff;
 			w->dir[n][p].owner = 0xff;
 			w->dir[n][p].successor = 0xff;
 			w->home[n][p] = p % xcfg.nodes;

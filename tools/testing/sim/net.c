@@ -92,7 +92,8 @@ static void release(struct sim *s, struct sim_link *l, u32 nr)
 	for (u32 i = 0; i < nr; i++)
 		free(l->kept[i]);
 	l->nr_kept -= nr;
-	memmove(l->kept, l->kept + nr, l->nr_kept * sizeof(*l->kept));
+	if (nr)
+		memmove(l->kept, l->kept + nr, l->nr_kept * sizeof(*l->kept));
 }
 
 static void send_ack(struct sim *s, u16 a, u16 b)
