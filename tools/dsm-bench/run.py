@@ -128,6 +128,7 @@ def cluster_rows(nodes: int, args: argparse.Namespace) -> list[Row]:
     with Cluster(nodes, variant=args.kernel, cpus=args.cpus, net=args.net,
                  name=f"bench-{nodes}") as c:
         raw.load(c.nodes)
+        raw.prefer(c.nodes, args.nice)
         if args.no_dsm:
             c.each(["mkdir", "-p", "/tmp/bench"])
             kinds = [k.split()[0] for k in c[0].exec(str(raw.BENCH), "--list").out.splitlines()]
@@ -190,6 +191,7 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--kernel", default="stock")
     p.add_argument("--cpus", type=int, default=1)
     p.add_argument("--net", choices=("switch", "direct"), default="switch")
+    p.add_argument("--nice", type=int, default=0, help="of the servers' sessions")
     p.add_argument("--count", type=int, default=500)
     p.add_argument("--poll", default="softirq", choices=raw.POLLS, help="of the raw figures")
     p.add_argument("--only", help="kinds, with commas between")
