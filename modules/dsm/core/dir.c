@@ -306,7 +306,8 @@ static void serve_queue(struct dsm_ctx *c)
 		const struct dsm_waiter w = b->q[b->head];
 		struct dsm_msg m;
 
-		if (c->out->nr + 8 > DSM_MAX_ACTIONS || c->out->loop_nr) {
+		if (c->out->nr + 8 > DSM_MAX_ACTIONS ||
+		    c->out->nr_cells + 8 > DSM_MAX_CELLS || c->out->loop_nr) {
 			d->base = d->state;
 			d->state = DSM_DS_BQ;
 			return;

@@ -60,7 +60,7 @@ static void request(struct dsm_ctx *c, u8 type, u8 state)
 	p->have_page = false;
 	p->zero = false;
 	m.tid = p->tid;
-	m.target = type == DSM_MSG_PUT ? c->ev->target : DSM_NODE_NONE;
+	m.target = type == DSM_MSG_PUT ? p->target : DSM_NODE_NONE;
 	set_state(c, state);
 	dsm_emit_msg(c, m.home, &m, false);
 }
@@ -320,18 +320,23 @@ static u8 downgraded(struct dsm_ctx *c, const struct dsm_msg *m)
 
 /* ---- giving up ---- */
 
+static u8 park(struct dsm_ctx *c, u8 state)
+{
+	if (!no_demand(c->p))
+		return DSM_V_OK;
+	c->p->target = c->ev->target;
+	revoke(c, state, DSM_RIGHT_NONE, false);
+	return DSM_V_OK;
+}
+
 static u8 park_shared(struct dsm_ctx *c, const struct dsm_msg *m)
 {
-	if (no_demand(c->p))
-		revoke(c, DSM_PS_S_PARK, DSM_RIGHT_NONE, false);
-	return DSM_V_OK;
+	return park(c, DSM_PS_S_PARK);
 }
 
 static u8 park_sole(struct dsm_ctx *c, const struct dsm_msg *m)
 {
-	if (no_demand(c->p))
-		revoke(c, DSM_PS_E_PARK, DSM_RIGHT_NONE, false);
-	return DSM_V_OK;
+	return park(c, DSM_PS_E_PARK);
 }
 
 static u8 parked(struct dsm_ctx *c, const struct dsm_msg *m)

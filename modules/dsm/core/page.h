@@ -29,6 +29,7 @@ struct dsm_demand {
  * @parked:	state before it was parked, while @state is PX: S or E
  * @have_page:	IX: the contents have come, acks are missing
  * @zero:	IX: the contents are all zeroes
+ * @target:	*_PARK: a node with room, or DSM_NODE_NONE
  * @acks_got:	IX, SX: replies collected so far
  * @tid:	transaction id of the request that is out
  * @hold_us:	how long the copy being asked for is to be held
@@ -41,6 +42,7 @@ struct dsm_page {
 	u8 parked;
 	bool have_page;
 	bool zero;
+	u16 target;
 	u16 acks_got;
 	u32 tid;
 	u32 hold_us;
@@ -54,7 +56,10 @@ struct dsm_page {
  */
 static inline void dsm_page_init(struct dsm_page *p)
 {
-	*p = (struct dsm_page){ .demand.type = DSM_NR_MSG_TYPES };
+	*p = (struct dsm_page){
+		.target = DSM_NODE_NONE,
+		.demand.type = DSM_NR_MSG_TYPES,
+	};
 }
 
 /**

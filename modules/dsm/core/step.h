@@ -34,7 +34,7 @@ enum dsm_event_kind {
  * @region:	the region
  * @gen:	its generation
  * @page:	page index in the region
- * @fresh_tid:	READ, WRITE, EVICT: an id this node never used, not 0
+ * @fresh_tid:	READ, WRITE, REVOKED: an id this node never used, not 0
  * @hold_us:	READ, WRITE: how long the page is to be held once it is granted
  * @now_us:	monotonic time, microseconds
  * @msg:	the message

@@ -192,8 +192,8 @@ static void step(u16 n, struct dsm_event *ev, const struct flight *in)
 	for (unsigned int i = 0; i < out.nr; i++)
 		act(n, &out.act[i], &out, in);
 	check_all(n);
-	if (out.more)
-		local(n, DSM_EK_DIR, DSM_DE_DRAIN, NOBODY);
+	if (out.more && !c.no_drain)
+		drain(n);
 	if (node->revoking && !c.manual)
 		revoked(n);
 }
@@ -267,6 +267,11 @@ void timer(u16 n)
 void hand_off(u16 n, u16 successor)
 {
 	local(n, DSM_EK_DIR, DSM_DE_HANDOFF, successor);
+}
+
+void drain(u16 n)
+{
+	local(n, DSM_EK_DIR, DSM_DE_DRAIN, NOBODY);
 }
 
 void deliver_at(unsigned int i)

@@ -49,7 +49,7 @@ struct cluster {
 	u32 gen;
 	u64 version;		/* number of the last write, 0 if never */
 	bool manual;		/* REVOKED is the test's to say */
-	bool moving;		/* a directory entry is on its way */
+	bool no_drain;		/* DRAIN is the test's to say */
 	bool injected;		/* by a test that breaks the rules: no checks */
 	unsigned int nr_flights;
 	unsigned int max_actions;
@@ -74,6 +74,7 @@ void revoked(u16 n);
 void unrevoked(u16 n);
 void timer(u16 n);
 void hand_off(u16 n, u16 successor);
+void drain(u16 n);
 void local(u16 n, u8 kind, u8 event, u16 target);
 
 /* Deliver the oldest message on a link, and say what it is to be. */

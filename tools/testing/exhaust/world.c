@@ -56,7 +56,6 @@ static void load(const struct xpage *x, struct dsm_page *p)
 		.state = x->state, .parked = x->parked,
 		.have_page = x->have_page, .zero = x->zero,
 		.target = widen(x->target),
-		.target = widen(x->target),
 		.acks_got = x->acks_got, .tid = x->tid,
 		.hold_us = xcfg.hold ? 1 : 0,
 		.held_until = x->held ? NOW + 1 : 0,
@@ -75,8 +74,6 @@ static void store(struct xpage *x, const struct dsm_page *p)
 	x->parked = p->parked;
 	x->have_page = p->have_page;
 	x->zero = p->zero;
-	x->target = p->state == DSM_PS_S_PARK || p->state == DSM_PS_E_PARK ?
-		    narrow(p->target) : 0;
 	x->target = narrow(p->target);
 	x->acks_got = p->acks_got;
 	x->tid = p->tid;

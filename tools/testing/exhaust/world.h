@@ -34,7 +34,6 @@ struct xpage {
 	u8 state, parked, have_page, zero, acks_got, tid, held, armed, target;
 	u8 map, copy, fresh, revoking, must;
 	u8 d_type, d_flags, d_requester, d_home, d_nr_acks, d_tid;
-	u8 target;			/* while parked, else 0 */
 };
 
 struct xwaiter {
