@@ -16,6 +16,7 @@
  * context; inside it only the queues of the node layer, xa_lock of the region's
  * records and the wait queue of the record.
  */
+#include <linux/mempool.h>
 #include <linux/slab.h>
 
 #include "cluster.h"
@@ -383,6 +384,8 @@ out:
 
 #define BACKLOG_RETRY_MS	2
 #define BACKLOG_MAX_TRIES	5000
+/* A message must not be lost for want of memory: so many can always wait. */
+#define BACKLOG_RESERVE		512
 
 struct deferred {
 	struct list_head entry;
@@ -398,6 +401,7 @@ struct deferred {
  * @lock:	protects all below; taken with BH disabled
  * @list:	struct deferred
  * @nr:		how many there are of each sender
+ * @pool:	of struct deferred
  * @work:	tries again
  * @cluster:	the cluster
  */
@@ -405,6 +409,7 @@ struct dsm_backlog {
 	spinlock_t lock; /* all below */
 	struct list_head list;
 	u32 nr[DSM_MAX_NODES];
+	mempool_t *pool;
 	struct delayed_work work;
 	struct dsm_cluster *cluster;
 };
@@ -413,11 +418,13 @@ static int defer(struct dsm_cluster *c, const struct dsm_msg *m,
 		 struct page **page, const struct dsm_nodeset *set)
 {
 	struct dsm_backlog *b = c->backlog;
-	struct deferred *d = kmalloc(sizeof(*d), GFP_ATOMIC | __GFP_HIGH);
+	struct deferred *d = mempool_alloc(b->pool, GFP_ATOMIC);
 
-	/* Not even that: let the link drop it with the connection. */
-	if (!d)
+	if (!d) {
+		pr_err_ratelimited("dsm: node %u: no memory even to put a message from node %u off: dropped\n",
+				   c->self, m->from);
 		return -EPROTO;
+	}
 	d->msg = *m;
 	d->has_set = set;
 	d->tries = 0;
@@ -443,7 +450,7 @@ static void backlog_free(struct dsm_backlog *b, struct deferred *d)
 	spin_unlock_bh(&b->lock);
 	if (d->page)
 		put_page(d->page);
-	kfree(d);
+	mempool_free(d, b->pool);
 }
 
 /* Only this worker removes; the first of a sender that fails blocks the rest. */
@@ -513,13 +520,24 @@ int dsm_engine_start(struct dsm_cluster *c)
 	INIT_LIST_HEAD(&b->list);
 	INIT_DELAYED_WORK(&b->work, backlog_work);
 	b->cluster = c;
+	b->pool = mempool_create_kmalloc_pool(BACKLOG_RESERVE,
+					      sizeof(struct deferred));
+	if (!b->pool) {
+		err = -ENOMEM;
+		goto err_free;
+	}
 	c->backlog = b;
 	xa_init_flags(&c->regions, XA_FLAGS_LOCK_BH);
 	err = dsm_evict_start(c);
-	if (err) {
-		kfree(b);
-		c->backlog = NULL;
-	}
+	if (err)
+		goto err_pool;
+	return 0;
+
+err_pool:
+	c->backlog = NULL;
+	mempool_destroy(b->pool);
+err_free:
+	kfree(b);
 	return err;
 }
 
@@ -536,6 +554,7 @@ void dsm_engine_stop(struct dsm_cluster *c)
 	list_for_each_entry_safe(d, next, &b->list, entry)
 		backlog_free(b, d);
 	c->backlog = NULL;
+	mempool_destroy(b->pool);
 	kfree(b);
 	xa_destroy(&c->regions);
 }
