@@ -8,6 +8,7 @@
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 doc=$top/Documentation/ABI/testing/sysfs-fs-dsm
+knobs=$top/Documentation/admin-guide/dsm/knobs.rst
 live=
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -69,6 +70,9 @@ sort "$tmp/all" >"$tmp/said"
 		/^(Date|Contact|Description):/ && NF > 1 { fields++ }
 		/^Description:/ && fields != 3 { print "a field is missing: " what }
 		/^$/ && what && !fields { print "a field is missing: " what; what = "" }' "$doc"
+	names DSM_KNOBS "$top/modules/dsm/cluster_types.h" | while read -r knob; do
+		grep -q "^$knob " "$knobs" || echo "not in knobs.rst: $knob"
+	done
 } >"$tmp/diff"
 cat "$tmp/diff"
 [ ! -s "$tmp/diff" ] || exit 1

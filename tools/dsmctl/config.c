@@ -99,7 +99,7 @@ static int parse_node(struct parser *p, char **word, int nr)
 		return fail(p, "\"%s\" is no name of a server: letters, digits, '-', '_', '.', at most %zu",
 			    word[1], sizeof(n->name) - 1);
 	if (strlen(word[2]) >= sizeof(n->address) || !address_ok(word[2]))
-		return fail(p, "\"%s\" is no address: an IPv4 or IPv6 address of the RDMA network, with a port or without (10.0.0.1, 10.0.0.1:4791, [fd00::1]:4791); names are not looked up",
+		return fail(p, "\"%s\" is no address: an IPv4 or IPv6 address of the RDMA network, with a port or without (10.0.0.1, 10.0.0.1:7473, [fd00::1]:7473); names are not looked up",
 			    word[2]);
 	for (unsigned int i = 0; i < c->nr_nodes; i++) {
 		if (!strcmp(c->node[i].name, word[1]))

@@ -10,7 +10,7 @@ static const struct {
 	const char *message;	/* a part of it, NULL if the text is good */
 } cases[] = {
 	{ "node a 10.0.0.1\nnode b 10.0.0.2\n", NULL },
-	{ "# c\n\n  node a 10.0.0.1:4791 # x\nnode b [fd00::1]:99\nnode c fd00::2\r\n", NULL },
+	{ "# c\n\n  node a 10.0.0.1:7473 # x\nnode b [fd00::1]:99\nnode c fd00::2\r\n", NULL },
 	{ "node a 10.0.0.1\nmodule /x/dsm.ko\nmount /mnt\nknob hold_us 0x10\n", NULL },
 	{ "", "no node is described" },
 	{ "# node a 10.0.0.1", "no node is described" },
