@@ -23,7 +23,7 @@ static struct kobject *dsm_root;
 static ssize_t dsm_sysfs_show(struct kobject *kobj, struct attribute *attr,
 			      char *buf)
 {
-	struct dsm_attr *a = container_of(attr, struct dsm_attr, attr);
+	struct dsm_kattr *a = container_of(attr, struct dsm_kattr, attr);
 
 	if (!a->show)
 		return -EIO;
@@ -33,7 +33,7 @@ static ssize_t dsm_sysfs_show(struct kobject *kobj, struct attribute *attr,
 static ssize_t dsm_sysfs_store(struct kobject *kobj, struct attribute *attr,
 			       const char *buf, size_t len)
 {
-	struct dsm_attr *a = container_of(attr, struct dsm_attr, attr);
+	struct dsm_kattr *a = container_of(attr, struct dsm_kattr, attr);
 
 	if (!a->store)
 		return -EIO;

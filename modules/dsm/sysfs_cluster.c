@@ -14,7 +14,7 @@
 #include "sysfs_types.h"
 #include "transport.h"
 
-static ssize_t cluster_name_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t cluster_name_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				 char *buf)
 {
 	return sysfs_emit(buf, "%s\n", k->cluster->name);
@@ -22,13 +22,13 @@ static ssize_t cluster_name_show(struct dsm_kobj *k, const struct dsm_attr *a,
 DSM_ATTR_RO(cluster, name);
 
 static ssize_t cluster_transport_show(struct dsm_kobj *k,
-				      const struct dsm_attr *a, char *buf)
+				      const struct dsm_kattr *a, char *buf)
 {
 	return sysfs_emit(buf, "%s\n", k->cluster->ops->name);
 }
 DSM_ATTR_RO(cluster, transport);
 
-static ssize_t cluster_node_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t cluster_node_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				 char *buf)
 {
 	return sysfs_emit(buf, "%u\n", k->cluster->self);
@@ -36,27 +36,27 @@ static ssize_t cluster_node_show(struct dsm_kobj *k, const struct dsm_attr *a,
 DSM_ATTR_RO(cluster, node);
 
 static ssize_t cluster_nr_nodes_show(struct dsm_kobj *k,
-				     const struct dsm_attr *a, char *buf)
+				     const struct dsm_kattr *a, char *buf)
 {
 	return sysfs_emit(buf, "%u\n", k->cluster->nr_nodes);
 }
 DSM_ATTR_RO(cluster, nr_nodes);
 
 static ssize_t cluster_incarnation_show(struct dsm_kobj *k,
-					const struct dsm_attr *a, char *buf)
+					const struct dsm_kattr *a, char *buf)
 {
 	return sysfs_emit(buf, "%u\n", k->cluster->incarnation);
 }
 DSM_ATTR_RO(cluster, incarnation);
 
-static ssize_t cluster_epoch_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t cluster_epoch_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				  char *buf)
 {
 	return sysfs_emit(buf, "%u\n", READ_ONCE(k->cluster->epoch));
 }
 DSM_ATTR_RO(cluster, epoch);
 
-static ssize_t cluster_joined_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t cluster_joined_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				   char *buf)
 {
 	return sysfs_emit(buf, "%d\n", dsm_cluster_is_joined(k->cluster));
@@ -73,7 +73,7 @@ static ssize_t cluster_emit_lower(char *buf, const char *name)
 }
 
 /* Without the lock: a byte, of use only if it stays. */
-static ssize_t cluster_state_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t cluster_state_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				  char *buf)
 {
 	u8 state = READ_ONCE(k->cluster->member.state);
@@ -82,7 +82,7 @@ static ssize_t cluster_state_show(struct dsm_kobj *k, const struct dsm_attr *a,
 }
 DSM_ATTR_RO(cluster, state);
 
-static ssize_t cluster_reason_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t cluster_reason_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				   char *buf)
 {
 	u8 reason = READ_ONCE(k->cluster->member.reason);
@@ -91,7 +91,7 @@ static ssize_t cluster_reason_show(struct dsm_kobj *k, const struct dsm_attr *a,
 }
 DSM_ATTR_RO(cluster, reason);
 
-static ssize_t cluster_members_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t cluster_members_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				    char *buf)
 {
 	DECLARE_BITMAP(bits, DSM_MAX_NODES);
@@ -103,7 +103,7 @@ static ssize_t cluster_members_show(struct dsm_kobj *k, const struct dsm_attr *a
 }
 DSM_ATTR_RO(cluster, members);
 
-static ssize_t cluster_master_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t cluster_master_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				   char *buf)
 {
 	u16 master = dsm_cluster_master(k->cluster);
@@ -115,21 +115,21 @@ static ssize_t cluster_master_show(struct dsm_kobj *k, const struct dsm_attr *a,
 DSM_ATTR_RO(cluster, master);
 
 static ssize_t cluster_nr_mounts_show(struct dsm_kobj *k,
-				      const struct dsm_attr *a, char *buf)
+				      const struct dsm_kattr *a, char *buf)
 {
 	return sysfs_emit(buf, "%d\n", atomic_read(&k->cluster->nr_mounts));
 }
 DSM_ATTR_RO(cluster, nr_mounts);
 
 static ssize_t cluster_nr_resident_pages_show(struct dsm_kobj *k,
-					      const struct dsm_attr *a, char *buf)
+					      const struct dsm_kattr *a, char *buf)
 {
 	return sysfs_emit(buf, "%ld\n",
 			  atomic_long_read(&k->cluster->nr_resident));
 }
 DSM_ATTR_RO(cluster, nr_resident_pages);
 
-static ssize_t cluster_leave_store(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t cluster_leave_store(struct dsm_kobj *k, const struct dsm_kattr *a,
 				   const char *buf, size_t len)
 {
 	int err = dsm_sysfs_parse_do(buf) ?: dsm_cluster_leave(k->cluster);
@@ -138,7 +138,7 @@ static ssize_t cluster_leave_store(struct dsm_kobj *k, const struct dsm_attr *a,
 }
 DSM_ATTR_WO(cluster, leave);
 
-static ssize_t cluster_reset_store(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t cluster_reset_store(struct dsm_kobj *k, const struct dsm_kattr *a,
 				   const char *buf, size_t len)
 {
 	int err = dsm_sysfs_parse_do(buf);
@@ -204,13 +204,13 @@ static u32 *dsm_knob_field(struct dsm_cluster *c, unsigned int i)
 	return (void *)&c->knobs + dsm_knob_range[i].offset;
 }
 
-static ssize_t knob_show(struct dsm_kobj *k, const struct dsm_attr *a, char *buf)
+static ssize_t knob_show(struct dsm_kobj *k, const struct dsm_kattr *a, char *buf)
 {
 	return sysfs_emit(buf, "%u\n",
 			  READ_ONCE(*dsm_knob_field(k->cluster, a->arg)));
 }
 
-static ssize_t knob_store(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t knob_store(struct dsm_kobj *k, const struct dsm_kattr *a,
 			  const char *buf, size_t len)
 {
 	u32 min = dsm_knob_range[a->arg].min, max = dsm_knob_range[a->arg].max;
@@ -226,7 +226,7 @@ static ssize_t knob_store(struct dsm_kobj *k, const struct dsm_attr *a,
 	return len;
 }
 
-static struct dsm_attr knob_attr[DSM_NR_KNOBS] = {
+static struct dsm_kattr knob_attr[DSM_NR_KNOBS] = {
 #define X(knob, def, min, max, text)					\
 	[DSM_KNOB_##knob] = {						\
 		.attr = { .name = #knob, .mode = 0644 },		\

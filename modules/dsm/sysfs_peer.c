@@ -12,14 +12,14 @@ static struct dsm_node *peer_of(struct dsm_kobj *k)
 	return k->cluster->node[k->node];
 }
 
-static ssize_t peer_address_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t peer_address_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				 char *buf)
 {
 	return sysfs_emit(buf, "%pISpc\n", dsm_node_addr(peer_of(k)));
 }
 DSM_ATTR_RO(peer, address);
 
-static ssize_t peer_link_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t peer_link_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 			      char *buf)
 {
 	char state[16];
@@ -30,14 +30,14 @@ static ssize_t peer_link_show(struct dsm_kobj *k, const struct dsm_attr *a,
 }
 DSM_ATTR_RO(peer, link);
 
-static ssize_t peer_queued_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t peer_queued_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				char *buf)
 {
 	return sysfs_emit(buf, "%u\n", dsm_node_nr_queued(peer_of(k)));
 }
 DSM_ATTR_RO(peer, queued);
 
-static ssize_t peer_unacked_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t peer_unacked_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				 char *buf)
 {
 	return sysfs_emit(buf, "%u\n", dsm_node_nr_unacked(peer_of(k)));
@@ -45,7 +45,7 @@ static ssize_t peer_unacked_show(struct dsm_kobj *k, const struct dsm_attr *a,
 DSM_ATTR_RO(peer, unacked);
 
 static ssize_t peer_incarnation_show(struct dsm_kobj *k,
-				     const struct dsm_attr *a, char *buf)
+				     const struct dsm_kattr *a, char *buf)
 {
 	struct dsm_hello h = dsm_node_hello(peer_of(k));
 

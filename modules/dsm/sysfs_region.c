@@ -6,21 +6,21 @@
 #include "sysfs.h"
 #include "sysfs_types.h"
 
-static ssize_t region_id_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t region_id_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 			      char *buf)
 {
 	return sysfs_emit(buf, "%u\n", k->region->id);
 }
 DSM_ATTR_RO(region, id);
 
-static ssize_t region_gen_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t region_gen_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 			       char *buf)
 {
 	return sysfs_emit(buf, "%u\n", READ_ONCE(k->region->gen));
 }
 DSM_ATTR_RO(region, gen);
 
-static ssize_t region_size_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t region_size_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				char *buf)
 {
 	return sysfs_emit(buf, "%llu\n", READ_ONCE(k->size));
@@ -28,13 +28,13 @@ static ssize_t region_size_show(struct dsm_kobj *k, const struct dsm_attr *a,
 DSM_ATTR_RO(region, size);
 
 static ssize_t region_nr_resident_show(struct dsm_kobj *k,
-				       const struct dsm_attr *a, char *buf)
+				       const struct dsm_kattr *a, char *buf)
 {
 	return sysfs_emit(buf, "%llu\n", dsm_region_nr_resident(k->region));
 }
 DSM_ATTR_RO(region, nr_resident);
 
-static ssize_t region_touched_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t region_touched_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				   char *buf)
 {
 	return sysfs_emit(buf, "%d\n", dsm_region_touched(k->region));
@@ -59,7 +59,7 @@ static int region_emit_policy(char *buf, int len, const struct dsm_place *pl,
 }
 
 /* One range a line; the last one goes on for ever. */
-static ssize_t region_place_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t region_place_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				 char *buf)
 {
 	struct dsm_place pl;
@@ -81,7 +81,7 @@ static ssize_t region_place_show(struct dsm_kobj *k, const struct dsm_attr *a,
 DSM_ATTR_RO(region, place);
 
 /* Blocks and interleaved pages go to these nodes in turn. */
-static ssize_t region_slots_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t region_slots_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				 char *buf)
 {
 	struct dsm_place pl;

@@ -3,12 +3,12 @@
 #include "stats.h"
 #include "sysfs_types.h"
 
-static ssize_t stat_show(struct dsm_kobj *k, const struct dsm_attr *a, char *buf)
+static ssize_t stat_show(struct dsm_kobj *k, const struct dsm_kattr *a, char *buf)
 {
 	return sysfs_emit(buf, "%llu\n", dsm_stats_sum(k->cluster, a->arg));
 }
 
-static struct dsm_attr stat_attr[DSM_NR_STATS] = {
+static struct dsm_kattr stat_attr[DSM_NR_STATS] = {
 #define X(stat, text)							\
 	[DSM_STAT_##stat] = {						\
 		.attr = { .name = #stat, .mode = 0444 },		\
@@ -31,7 +31,7 @@ const struct attribute_group dsm_stats_group = {
 	.attrs = stats_attrs,
 };
 
-static ssize_t hist_count_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t hist_count_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 			       char *buf)
 {
 	struct dsm_hist_sum sum;
@@ -40,7 +40,7 @@ static ssize_t hist_count_show(struct dsm_kobj *k, const struct dsm_attr *a,
 	return sysfs_emit(buf, "%llu\n", sum.count);
 }
 
-static ssize_t hist_sum_ns_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t hist_sum_ns_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				char *buf)
 {
 	struct dsm_hist_sum sum;
@@ -49,7 +49,7 @@ static ssize_t hist_sum_ns_show(struct dsm_kobj *k, const struct dsm_attr *a,
 	return sysfs_emit(buf, "%llu\n", sum.sum_ns);
 }
 
-static ssize_t hist_percentile(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t hist_percentile(struct dsm_kobj *k, const struct dsm_kattr *a,
 			       unsigned int percent, char *buf)
 {
 	struct dsm_hist_sum sum;
@@ -58,25 +58,25 @@ static ssize_t hist_percentile(struct dsm_kobj *k, const struct dsm_attr *a,
 	return sysfs_emit(buf, "%llu\n", dsm_hist_percentile(&sum, percent));
 }
 
-static ssize_t hist_p50_ns_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t hist_p50_ns_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				char *buf)
 {
 	return hist_percentile(k, a, 50, buf);
 }
 
-static ssize_t hist_p90_ns_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t hist_p90_ns_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				char *buf)
 {
 	return hist_percentile(k, a, 90, buf);
 }
 
-static ssize_t hist_p99_ns_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t hist_p99_ns_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				char *buf)
 {
 	return hist_percentile(k, a, 99, buf);
 }
 
-static ssize_t hist_histogram_show(struct dsm_kobj *k, const struct dsm_attr *a,
+static ssize_t hist_histogram_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				   char *buf)
 {
 	struct dsm_hist_sum sum;
@@ -97,7 +97,7 @@ static ssize_t hist_histogram_show(struct dsm_kobj *k, const struct dsm_attr *a,
 	.arg = DSM_HIST_##hist,						\
 }
 
-static struct dsm_attr hist_attr[DSM_NR_HISTS][HIST_NR_FILES] = {
+static struct dsm_kattr hist_attr[DSM_NR_HISTS][HIST_NR_FILES] = {
 #define X(hist, text)							\
 	[DSM_HIST_##hist] = {						\
 		HIST_FILE(count, hist),					\

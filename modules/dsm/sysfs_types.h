@@ -26,28 +26,28 @@ struct dsm_kobj {
 };
 
 /**
- * struct dsm_attr - a file
+ * struct dsm_kattr - a file
  * @attr:	its name and mode
  * @show:	read it
  * @store:	write it
  * @arg:	which one, where files have @show in common
  */
-struct dsm_attr {
+struct dsm_kattr {
 	struct attribute attr;
-	ssize_t (*show)(struct dsm_kobj *k, const struct dsm_attr *a, char *buf);
-	ssize_t (*store)(struct dsm_kobj *k, const struct dsm_attr *a,
+	ssize_t (*show)(struct dsm_kobj *k, const struct dsm_kattr *a, char *buf);
+	ssize_t (*store)(struct dsm_kobj *k, const struct dsm_kattr *a,
 			 const char *buf, size_t len);
 	unsigned int arg;
 };
 
 #define DSM_ATTR_RO(prefix, file)					\
-	static struct dsm_attr prefix##_attr_##file = {			\
+	static struct dsm_kattr prefix##_attr_##file = {			\
 		.attr = { .name = #file, .mode = 0444 },		\
 		.show = prefix##_##file##_show,				\
 	}
 
 #define DSM_ATTR_WO(prefix, file)					\
-	static struct dsm_attr prefix##_attr_##file = {			\
+	static struct dsm_kattr prefix##_attr_##file = {			\
 		.attr = { .name = #file, .mode = 0200 },		\
 		.store = prefix##_##file##_store,			\
 	}
