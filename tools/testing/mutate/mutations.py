@@ -93,6 +93,11 @@ MUTATIONS = [
     ("discard-of-a-shared-page", "page.c",
      "\td->state = DSM_DS_Z;\n\td->owner = DSM_NODE_NONE;\n\twake(c);\n",
      "\td->state = DSM_DS_E;\n\td->owner = c->ev->self;\n\twake(c);\n"),
-    ("late-tid-accepted", "page.c",
-     "\tif (p->tid == 0)\n", "\n"),
+    ("late-grant-accepted", "page.c",
+     "\tif (m->tid != p->tid)\n\t\treturn DSM_V_LATE;\n\tif (m->type == DSM_MSG_GRANT",
+     "\tif (m->type == DSM_MSG_GRANT"),
+    ("late-done-accepted", "dir.c",
+     "\tif (!same(m, d->busy->requester, d->busy->tid))\n\t\treturn DSM_V_LATE;\n"
+     "\tholds(d, DSM_DS_E, m->requester);\n",
+     "\tholds(d, DSM_DS_E, m->requester);\n"),
 ]

@@ -230,7 +230,45 @@ void sim_deliver(struct sim *s, u16 from, u16 to, const struct sim_frame *f)
 	step(s, to, f->msg.page, &ev, f->value);
 }
 
-/* An old message of another epoch or generation: nothing may come of it. */
+/* A reply to a request that is over? */
+static bool is_late(const struct sim_page *x, const struct dsm_msg *m)
+{
+	const struct dsm_busy *b = x->d.busy;
+
+	switch ((enum dsm_msg_type)m->type) {
+	case DSM_MSG_GRANT:
+	case DSM_MSG_ACK:
+	case DSM_MSG_PULL:
+	case DSM_MSG_PUT_ACK:
+	case DSM_MSG_PUT_NAK:
+		return m->tid != x->p.tid;
+	case DSM_MSG_DONE:
+	case DSM_MSG_PUSHED:
+		return !b || m->requester != b->requester || m->tid != b->tid;
+	case DSM_MSG_GETS:
+	case DSM_MSG_GETX:
+	case DSM_MSG_PUT:
+	case DSM_MSG_MOVE:
+	case DSM_MSG_INV:
+	case DSM_MSG_FWDS:
+	case DSM_MSG_PUSH:
+	case DSM_NR_MSG_TYPES:
+		break;
+	}
+	return false;
+}
+
+static bool ghost_unheard(bool late, bool newer, u8 verdict)
+{
+	if (late)
+		return verdict != DSM_V_OK;
+	return verdict == (newer ? DSM_V_AHEAD : DSM_V_STALE);
+}
+
+/*
+ * An old message of another epoch or generation, or a reply of this one to a
+ * request that is over: nothing may come of it.
+ */
 static void ghost(struct sim *s)
 {
 	struct dsm_event ev = { .kind = DSM_EK_MSG };
@@ -238,7 +276,7 @@ static void ghost(struct sim *s)
 	const struct sim_ghost *g;
 	struct sim_page *x, before;
 	struct dsm_out out;
-	bool newer;
+	bool newer, late;
 
 	if (!nr)
 		return;
@@ -249,7 +287,10 @@ static void ghost(struct sim *s)
 	ev.msg = g->msg;
 	ev.set = g->set;
 	newer = !sim_below(s, 4);
-	if (sim_below(s, 2))
+	late = sim_below(s, 2) && is_late(x, &g->msg);
+	if (late)
+		newer = false;
+	else if (sim_below(s, 2))
 		ev.msg.epoch += newer ? 1 : -1;
 	else
 		ev.msg.gen += newer ? 1 : -1;
@@ -263,7 +304,7 @@ static void ghost(struct sim *s)
 	ev.now_us = s->now;
 	dsm_step(&x->p, &x->d, &ev, &out);
 	s->nr_stale++;
-	if (out.verdict != (newer ? DSM_V_AHEAD : DSM_V_STALE) || out.nr ||
+	if (!ghost_unheard(late, newer, out.verdict) || out.nr ||
 	    before.p.state != x->p.state || before.d.state != x->d.state)
 		sim_fail(s, "a ghost was heard");
 	free(out.idle);
