@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A connection: what it owns, how it begins and how it ends.
+ *
+ * Normal operation: a connection has a protection domain, a completion queue and
+ * a queue pair of its own, receive queue included.  So peers are served on
+ * different CPUs without a common lock, one that ignores its credit starves
+ * nobody else, devices without shared receive queues will do, and destroying the
+ * queue pair proves that no buffer is under way.  No memory is ever registered
+ * for remote access: no rkey exists.
+ *
+ * Recovery: whoever sees something wrong, in whatever context, calls
+ * dsm_conn_fail(): the first call queues the close work.  That one stops all
+ * posting, destroys the queue pair and then the completion queue (which waits
+ * for the handler), gives all frames and buffers back, and reports the loss.  No
+ * completion is waited for, so there is nothing a dead device could withhold.
+ *
+ * Locking: up_lock > node lock > tx_lock, rx_lock.  dsm_conn.dead is set without
+ * a lock, and then each lock is taken and dropped once: who holds one of them
+ * and sees it clear is done before anything is destroyed.  The peer's lock makes
+ * sure that a connection found there is not freed; it is the innermost.
+ */
+#include <linux/slab.h>
+
+#include "cluster_types.h"
+#include "node.h"
+#include "node_types.h"
+#include "rdma.h"
+
+/**
+ * dsm_conn_fail() - the connection is of no more use: take it down
+ * @conn:	the connection, published
+ *
+ * Context: Any; the peer's lock may be held.
+ */
+void dsm_conn_fail(struct dsm_conn *conn)
+{
+	if (!test_and_set_bit(0, &conn->failed))
+		queue_work(conn->peer->rdma->wq, &conn->close);
+}
+
+static void dsm_conn_event(struct ib_event *event, void *context)
+{
+	struct dsm_conn *conn = context;
+
+	switch (event->event) {
+	case IB_EVENT_QP_FATAL:
+	case IB_EVENT_QP_REQ_ERR:
+	case IB_EVENT_QP_ACCESS_ERR:
+	case IB_EVENT_DEVICE_FATAL:
+		pr_warn_ratelimited("dsm: node %u: RDMA device says: %s\n",
+				    dsm_node_id(conn->node),
+				    ib_event_msg(event->event));
+		dsm_conn_fail(conn);
+		break;
+	default:
+		break;
+	}
+}
+
+static int dsm_conn_create_qp(struct dsm_conn *conn, u32 max_inline)
+{
+	struct ib_qp_init_attr attr = {
+		.event_handler = dsm_conn_event,
+		.qp_context = conn,
+		.send_cq = conn->cq,
+		.recv_cq = conn->cq,
+		.cap = {
+			.max_send_wr = DSM_SQ_DEPTH,
+			.max_recv_wr = DSM_RQ_DEPTH,
+			.max_send_sge = 2,
+			.max_recv_sge = 2,
+			.max_inline_data = max_inline,
+		},
+		.sq_sig_type = IB_SIGNAL_REQ_WR,
+		.qp_type = IB_QPT_RC,
+	};
+	int err;
+
+	err = rdma_create_qp(conn->id, conn->pd, &attr);
+	/* Some drivers report no inline size: what they granted they can do. */
+	conn->max_inline = err ? 0 : max_inline;
+	return err;
+}
+
+static int dsm_conn_check_device(struct ib_device *dev)
+{
+	const struct ib_device_attr *a = &dev->attrs;
+
+	if (a->max_qp_wr < DSM_SQ_DEPTH || a->max_send_sge < 2 ||
+	    a->max_recv_sge < 2 || a->max_cqe < DSM_SQ_DEPTH + DSM_RQ_DEPTH) {
+		pr_err_ratelimited("dsm: device %s is too small: %d work requests, %d/%d SGEs, %d completions; %u, 2/2, %u are needed\n",
+				   dev_name(&dev->dev), a->max_qp_wr,
+				   a->max_send_sge, a->max_recv_sge, a->max_cqe,
+				   DSM_SQ_DEPTH, DSM_SQ_DEPTH + DSM_RQ_DEPTH);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/**
+ * dsm_conn_setup() - get everything the connection needs from its device
+ * @conn:	the connection; its id is bound to a device
+ *
+ * Context: Process, sleeps.
+ * Return: 0 or errno; what was done is undone by dsm_conn_teardown() in any case.
+ */
+int dsm_conn_setup(struct dsm_conn *conn)
+{
+	struct ib_device *dev = conn->id->device;
+	struct ib_pd *pd;
+	struct ib_cq *cq;
+	int err;
+
+	err = dsm_conn_check_device(dev);
+	if (err)
+		return err;
+	pd = ib_alloc_pd(dev, 0);
+	if (IS_ERR(pd))
+		return PTR_ERR(pd);
+	conn->pd = pd;
+	cq = ib_alloc_cq_any(dev, conn, DSM_SQ_DEPTH + DSM_RQ_DEPTH,
+			     IB_POLL_SOFTIRQ);
+	if (IS_ERR(cq))
+		return PTR_ERR(cq);
+	conn->cq = cq;
+	err = dsm_conn_create_qp(conn, DSM_MAX_INLINE);
+	if (err)
+		err = dsm_conn_create_qp(conn, 0);
+	if (err)
+		return err;
+	err = dsm_conn_create_rx(conn);
+	return err ?: dsm_conn_post_all_rx(conn);
+}
+
+/* Nobody posts or reports any more when it returns; see top of file. */
+static void dsm_conn_shut(struct dsm_conn *conn)
+{
+	WRITE_ONCE(conn->dead, true);
+	spin_lock_bh(&conn->up_lock);
+	spin_unlock_bh(&conn->up_lock);
+	spin_lock_bh(&conn->tx_lock);
+	spin_unlock_bh(&conn->tx_lock);
+	spin_lock_bh(&conn->rx_lock);
+	spin_unlock_bh(&conn->rx_lock);
+}
+
+/**
+ * dsm_conn_teardown() - give everything back, except for the id
+ * @conn:	the connection, set up, or partly so
+ *
+ * Context: Process, sleeps.
+ */
+void dsm_conn_teardown(struct dsm_conn *conn)
+{
+	dsm_conn_shut(conn);
+	if (conn->id && conn->id->qp)
+		rdma_destroy_qp(conn->id);
+	if (conn->cq)
+		ib_free_cq(conn->cq);
+	cancel_work_sync(&conn->refill);
+	dsm_conn_release_tx(conn);
+	dsm_conn_destroy_rx(conn);
+	if (conn->pd)
+		ib_dealloc_pd(conn->pd);
+	conn->cq = NULL;
+	conn->pd = NULL;
+}
+
+/* The device may be gone as soon as the id is: so that comes last. */
+static void dsm_conn_close(struct work_struct *work)
+{
+	struct dsm_conn *conn = container_of(work, struct dsm_conn, close);
+	struct dsm_rdma_peer *peer = conn->peer;
+
+	dsm_conn_shut(conn);
+	/* The peer shall not have to find out; an error means it knows. */
+	rdma_disconnect(conn->id);
+	dsm_conn_teardown(conn);
+	rdma_destroy_id(conn->id);
+	if (conn->up)
+		dsm_node_lost(conn->node);
+
+	spin_lock_bh(&peer->lock);
+	peer->conn = NULL;
+	peer->nr_closed++;
+	wake_up_all(&peer->closed);
+	spin_unlock_bh(&peer->lock);
+	dsm_conn_free(conn);
+}
+
+/**
+ * dsm_conn_create() - a connection that has nothing yet
+ * @peer:	to whom
+ * @n:		likewise
+ * @active:	this side connects
+ *
+ * Context: Process, sleeps.
+ * Return: the connection, or NULL.
+ */
+struct dsm_conn *dsm_conn_create(struct dsm_rdma_peer *peer, struct dsm_node *n,
+				 bool active)
+{
+	struct dsm_conn *conn = kzalloc(sizeof(*conn), GFP_KERNEL);
+
+	if (!conn)
+		return NULL;
+	conn->peer = peer;
+	conn->node = n;
+	conn->active = active;
+	conn->started = jiffies;
+	spin_lock_init(&conn->up_lock);
+	spin_lock_init(&conn->tx_lock);
+	spin_lock_init(&conn->rx_lock);
+	INIT_LIST_HEAD(&conn->posted);
+	INIT_LIST_HEAD(&conn->empty);
+	INIT_LIST_HEAD(&conn->early);
+	conn->chain_end = &conn->chain;
+	INIT_WORK(&conn->close, dsm_conn_close);
+	INIT_WORK(&conn->refill, dsm_conn_refill);
+	return conn;
+}
+
+/**
+ * dsm_conn_free() - free a connection that was torn down or never set up
+ * @conn:	the connection
+ *
+ * Context: Process.
+ */
+void dsm_conn_free(struct dsm_conn *conn)
+{
+	kfree(conn);
+}
+
+/**
+ * dsm_conn_publish() - make it the connection of its peer
+ * @conn:	the connection; has an id
+ *
+ * From now on dsm_conn_fail() ends it, and nothing else.
+ *
+ * Context: Process.
+ * Return: false if the peer has one.
+ */
+bool dsm_conn_publish(struct dsm_conn *conn)
+{
+	struct dsm_rdma_peer *peer = conn->peer;
+	bool first;
+
+	spin_lock_bh(&peer->lock);
+	first = !peer->conn;
+	if (first)
+		peer->conn = conn;
+	spin_unlock_bh(&peer->lock);
+	return first;
+}
+
+/**
+ * dsm_conn_establish() - both ends are ready: let frames flow
+ * @conn:	the connection; the hello of the peer is known
+ *
+ * The first frame may come before rdma_cm says that the connection is there.
+ * On the passive side it is proof enough, and this is called from its
+ * completion; on the active side, where the hello is still to come, it waits in
+ * dsm_conn.early.  Calls after the first one do nothing.
+ *
+ * Context: Process or softirq.
+ * Return: 0, or an errno: the connection has failed.
+ */
+int dsm_conn_establish(struct dsm_conn *conn)
+{
+	int err = 0;
+
+	spin_lock_bh(&conn->up_lock);
+	if (conn->dead) {
+		err = -ENOTCONN;
+	} else if (!conn->up) {
+		conn->node->transport = conn;
+		err = dsm_node_connected(conn->node, &conn->hello);
+		if (!err) {
+			dsm_conn_deliver_early(conn);
+			/* Pairs with the test in dsm_conn_received(). */
+			smp_store_release(&conn->up, true);
+		}
+	}
+	spin_unlock_bh(&conn->up_lock);
+	if (err)
+		dsm_conn_fail(conn);
+	else
+		WRITE_ONCE(conn->peer->said, 0);
+	return err;
+}

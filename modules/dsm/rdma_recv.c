@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Receiving: the buffers of a connection.
+ *
+ * Normal operation: a buffer is a head and a page.  When a frame with payload
+ * came the page is unmapped and shown to the node layer; if that keeps it (it
+ * becomes the mapped page of the file) the buffer gets a fresh one, else the
+ * same one again.  Posting the buffer anew comes last, when replies are on their
+ * way already.
+ *
+ * Recovery: without memory in softirq a buffer waits in dsm_conn.empty for the
+ * refill work, which may sleep for pages.  If there were no buffer left at all
+ * the device would make the peer retry.
+ *
+ * Locking: one completion handler at a time per connection (the poll context of
+ * its completion queue), so the node layer sees frames in order.  rx_lock keeps
+ * refill, and the end of the connection, away from posting.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "cluster_types.h"
+#include "node.h"
+#include "node_types.h"
+#include "rdma.h"
+
+#define DSM_HEADS_BYTES	(DSM_RQ_DEPTH * sizeof(struct dsm_wire_head))
+
+static void dsm_rx_unmap(struct dsm_conn *conn, struct dsm_rx *rx)
+{
+	if (!rx->mapped)
+		return;
+	ib_dma_unmap_page(conn->id->device, rx->page_dma, DSM_PAGE_SIZE,
+			  DMA_FROM_DEVICE);
+	rx->mapped = false;
+}
+
+/* Make the buffer ready: a page, mapped. */
+static int dsm_rx_prepare(struct dsm_conn *conn, struct dsm_rx *rx, gfp_t gfp)
+{
+	struct ib_device *dev = conn->id->device;
+
+	if (!rx->page) {
+		rx->page = alloc_page(gfp | __GFP_NOWARN);
+		if (!rx->page)
+			return -ENOMEM;
+		set_page_private(rx->page, 0);
+	}
+	if (rx->mapped)
+		return 0;
+	rx->page_dma = ib_dma_map_page(dev, rx->page, 0, DSM_PAGE_SIZE,
+				       DMA_FROM_DEVICE);
+	if (ib_dma_mapping_error(dev, rx->page_dma))
+		return -ENOMEM;
+	rx->mapped = true;
+	return 0;
+}
+
+static int dsm_rx_post(struct dsm_conn *conn, struct dsm_rx *rx)
+{
+	struct ib_sge sge[2] = {
+		{
+			.addr = rx->head_dma,
+			.length = DSM_WIRE_HEAD,
+			.lkey = conn->pd->local_dma_lkey,
+		}, {
+			.addr = rx->page_dma,
+			.length = DSM_PAGE_SIZE,
+			.lkey = conn->pd->local_dma_lkey,
+		},
+	};
+	struct ib_recv_wr wr = {
+		.wr_cqe = &rx->cqe,
+		.sg_list = sge,
+		.num_sge = 2,
+	};
+	int err = 0;
+
+	spin_lock_bh(&conn->rx_lock);
+	if (!conn->dead)
+		err = ib_post_recv(conn->id->qp, &wr, NULL);
+	spin_unlock_bh(&conn->rx_lock);
+	return err;
+}
+
+static void dsm_conn_repost(struct dsm_conn *conn, struct dsm_rx *rx)
+{
+	if (dsm_rx_prepare(conn, rx, GFP_ATOMIC)) {
+		spin_lock_bh(&conn->rx_lock);
+		list_add_tail(&rx->entry, &conn->empty);
+		spin_unlock_bh(&conn->rx_lock);
+		queue_work(conn->peer->rdma->wq, &conn->refill);
+	} else if (dsm_rx_post(conn, rx)) {
+		dsm_conn_fail(conn);
+	}
+}
+
+static struct dsm_rx *dsm_conn_take_empty(struct dsm_conn *conn)
+{
+	struct dsm_rx *rx;
+
+	spin_lock_bh(&conn->rx_lock);
+	rx = list_first_entry_or_null(&conn->empty, struct dsm_rx, entry);
+	if (rx)
+		list_del(&rx->entry);
+	spin_unlock_bh(&conn->rx_lock);
+	return rx;
+}
+
+/**
+ * dsm_conn_refill() - get pages for the buffers that lack one
+ * @work:	of the connection
+ *
+ * Context: Process.
+ */
+void dsm_conn_refill(struct work_struct *work)
+{
+	struct dsm_conn *conn = container_of(work, struct dsm_conn, refill);
+	struct dsm_rx *rx;
+
+	while (!READ_ONCE(conn->dead)) {
+		rx = dsm_conn_take_empty(conn);
+		if (!rx)
+			return;
+		if (dsm_rx_prepare(conn, rx, GFP_KERNEL) ||
+		    dsm_rx_post(conn, rx)) {
+			dsm_conn_fail(conn);
+			return;
+		}
+	}
+}
+
+/* Show a frame to the node layer. */
+static int dsm_conn_deliver(struct dsm_conn *conn, struct dsm_rx *rx, u32 nr_bytes)
+{
+	struct ib_device *dev = conn->id->device;
+	struct page *page = NULL;
+	int err;
+
+	ib_dma_sync_single_for_cpu(dev, rx->head_dma, DSM_WIRE_HEAD,
+				   DMA_FROM_DEVICE);
+	if (nr_bytes > DSM_WIRE_HEAD) {
+		/* It may be mapped into user space before the call returns. */
+		dsm_rx_unmap(conn, rx);
+		page = rx->page;
+	}
+	err = dsm_node_rx(conn->node, rx->head, &page, nr_bytes);
+	if (nr_bytes > DSM_WIRE_HEAD)
+		rx->page = page;
+	ib_dma_sync_single_for_device(dev, rx->head_dma, DSM_WIRE_HEAD,
+				      DMA_FROM_DEVICE);
+	return err;
+}
+
+/* Return: whether the frame waits until the connection is established. */
+static bool dsm_conn_stash(struct dsm_conn *conn, struct dsm_rx *rx, u32 nr_bytes)
+{
+	bool stashed;
+
+	spin_lock_bh(&conn->up_lock);
+	stashed = !conn->up;
+	if (stashed) {
+		rx->nr_bytes = nr_bytes;
+		list_add_tail(&rx->entry, &conn->early);
+	}
+	spin_unlock_bh(&conn->up_lock);
+	return stashed;
+}
+
+static void dsm_conn_received(struct ib_cq *cq, struct ib_wc *wc)
+{
+	struct dsm_rx *rx = container_of(wc->wr_cqe, struct dsm_rx, cqe);
+	struct dsm_conn *conn = cq->cq_context;
+
+	if (wc->status != IB_WC_SUCCESS || test_bit(0, &conn->failed)) {
+		if (wc->status == IB_WC_LOC_LEN_ERR)
+			pr_warn_ratelimited("dsm: node %u: sent more than a frame: connection dropped\n",
+					    dsm_node_id(conn->node));
+		dsm_conn_fail(conn);
+		return;
+	}
+	/* Pairs with dsm_conn_establish(). */
+	if (unlikely(!smp_load_acquire(&conn->up))) {
+		if (conn->active) {
+			if (dsm_conn_stash(conn, rx, wc->byte_len))
+				return;
+		} else {
+			/* Should the peer's last word be lost, this is it. */
+			rdma_notify(conn->id, IB_EVENT_COMM_EST);
+			if (dsm_conn_establish(conn))
+				return;
+		}
+	}
+	if (dsm_conn_deliver(conn, rx, wc->byte_len))
+		dsm_conn_fail(conn);
+	else
+		dsm_conn_repost(conn, rx);
+}
+
+/**
+ * dsm_conn_deliver_early() - frames that came before the connection was known
+ * @conn:	the connection, about to be established; up_lock is held
+ *
+ * Context: BH disabled.
+ */
+void dsm_conn_deliver_early(struct dsm_conn *conn)
+{
+	struct dsm_rx *rx, *next;
+
+	list_for_each_entry_safe(rx, next, &conn->early, entry) {
+		list_del(&rx->entry);
+		if (dsm_conn_deliver(conn, rx, rx->nr_bytes)) {
+			dsm_conn_fail(conn);
+			return;
+		}
+		dsm_conn_repost(conn, rx);
+	}
+}
+
+/**
+ * dsm_conn_create_rx() - get the buffers
+ * @conn:	the connection
+ *
+ * Context: Process, sleeps.
+ * Return: 0 or -ENOMEM; dsm_conn_destroy_rx() cleans up.
+ */
+int dsm_conn_create_rx(struct dsm_conn *conn)
+{
+	struct ib_device *dev = conn->id->device;
+
+	conn->rx = kcalloc(DSM_RQ_DEPTH, sizeof(*conn->rx), GFP_KERNEL);
+	conn->heads = kzalloc(DSM_HEADS_BYTES, GFP_KERNEL);
+	if (!conn->rx || !conn->heads)
+		return -ENOMEM;
+	conn->heads_dma = ib_dma_map_single(dev, conn->heads, DSM_HEADS_BYTES,
+					    DMA_FROM_DEVICE);
+	if (ib_dma_mapping_error(dev, conn->heads_dma)) {
+		kfree(conn->heads);
+		conn->heads = NULL;
+		return -ENOMEM;
+	}
+	for (unsigned int i = 0; i < DSM_RQ_DEPTH; i++) {
+		struct dsm_rx *rx = &conn->rx[i];
+
+		rx->cqe.done = dsm_conn_received;
+		rx->head = &conn->heads[i];
+		rx->head_dma = conn->heads_dma + i * sizeof(*conn->heads);
+		if (dsm_rx_prepare(conn, rx, GFP_KERNEL))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
+ * dsm_conn_destroy_rx() - free the buffers
+ * @conn:	the connection; nothing is posted any more
+ *
+ * Context: Process, sleeps.
+ */
+void dsm_conn_destroy_rx(struct dsm_conn *conn)
+{
+	for (unsigned int i = 0; conn->rx && i < DSM_RQ_DEPTH; i++) {
+		struct dsm_rx *rx = &conn->rx[i];
+
+		dsm_rx_unmap(conn, rx);
+		if (rx->page)
+			put_page(rx->page);
+	}
+	if (conn->heads_dma && conn->heads)
+		ib_dma_unmap_single(conn->id->device, conn->heads_dma,
+				    DSM_HEADS_BYTES, DMA_FROM_DEVICE);
+	kfree(conn->heads);
+	kfree(conn->rx);
+	conn->heads = NULL;
+	conn->rx = NULL;
+}
+
+/**
+ * dsm_conn_post_all_rx() - post the buffers of a new connection
+ * @conn:	the connection
+ *
+ * Context: Process.
+ * Return: 0 or errno.
+ */
+int dsm_conn_post_all_rx(struct dsm_conn *conn)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < DSM_RQ_DEPTH && !err; i++)
+		err = dsm_rx_post(conn, &conn->rx[i]);
+	return err;
+}
