@@ -47,7 +47,7 @@ from_source() {
 # The names of regions may be anything, newlines aside.
 from_live() {
 	cd "$live"
-	find . -type f | sed 's|^\./||; s|^\(peers\)/[0-9]*/|\1/<n>/|
+	find . -type f | sed 's|^\./||; s|^loop[0-9]*/||; s|^\(peers\)/[0-9]*/|\1/<n>/|
 		s|^\(regions\)/.*/\([^/]*\)$|\1/<name>/\2|'
 }
 

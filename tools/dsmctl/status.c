@@ -24,7 +24,8 @@ static void show_cluster(void)
 	       (unsigned long long)sysfs_number("cluster/epoch"));
 	printf("this node    %llu of %llu, %s", (unsigned long long)sysfs_number("cluster/node"),
 	       (unsigned long long)sysfs_number("cluster/nr_nodes"), state);
-	printf(strcmp(reason, "none") ? " (%s)\n" : "\n", reason);
+	/* Of a member it is only why it once had to ask again. */
+	printf(strcmp(reason, "none") && strcmp(state, "in") ? " (%s)\n" : "\n", reason);
 	printf("members      %s, master %s\n", *members ? members : "none", master);
 	printf("resident     %llu pages (%s), %llu mounts\n", (unsigned long long)pages, size,
 	       (unsigned long long)sysfs_number("cluster/nr_mounts"));

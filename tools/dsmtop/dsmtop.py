@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Optional
 from urllib.parse import quote, unquote
 
+# Frames a peer has buffers for; those beyond are queued.
+WINDOW = 64
 SYSFS = os.environ.get("DSM_SYSFS", "/sys/fs/dsm")
 Snapshot = dict[str, str]
 
@@ -266,7 +268,7 @@ def peers(t: Table) -> None:
         for i in sorted(ids, key=to_int):
             link = n.get(f"peers/{i}/link")
             queued = n.number(f"peers/{i}/queued")
-            if link != "up" or queued:
+            if link != "up" or queued >= WINDOW:
                 trouble.append(f"  {n.title()} to node {i} ({n.get(f'peers/{i}/address', '?')}): "
                                f"link {link}, {queued} queued, "
                                f"{n.get(f'peers/{i}/unacked', '?')} unacknowledged")
