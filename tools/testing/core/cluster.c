@@ -84,7 +84,7 @@ static void post(u16 from, u16 to, const struct dsm_msg *m,
 		 const struct dsm_nodeset *set)
 {
 	struct flight *f = &c.flight[c.nr_flights++];
-	struct dsm_wire_msg w;
+	struct dsm_wire_msg w, again;
 	struct dsm_wire_set ws;
 
 	CHECK(c.nr_flights < sizeof(c.flight) / sizeof(c.flight[0]));
@@ -94,7 +94,8 @@ static void post(u16 from, u16 to, const struct dsm_msg *m,
 	if (dsm_wire_decode_msg(&w, from, &f->m) != DSM_V_OK)
 		tap_fail(__FILE__, __LINE__, "%s does not pass the decoder",
 			 dsm_msg_name(m->type));
-	CHECK(!memcmp(&f->m, m, sizeof(*m)));
+	dsm_wire_encode_msg(&again, &f->m);
+	CHECK(m->from == from && !memcmp(&w, &again, sizeof(w)));
 	if (m->type == DSM_MSG_MOVE) {
 		dsm_wire_encode_set(&ws, set);
 		dsm_wire_decode_set(&ws, &f->set);
