@@ -33,13 +33,21 @@ kernel: deps ## build kernel variant KERNEL (debug, kunit, qemu), cached
 tools: deps ## dsmctl, dsmtop, dsm-bench, gvm, … into build/tools
 	@$(SUB) -C tools OUTPUT=$(O)/tools
 
-core-test exhaust sim sim-soak mutate fuzz: deps
-	@$(SUB) -C $(CORE) OUTPUT=$(O)/core $@
+core-test tables: deps
+	@$(SUB) -C $(CORE) $@
+
+exhaust mutate fuzz: deps
+	@$(SUB) -C tools/testing/$@ $@
+
+sim sim-check sim-soak: deps
+	@$(SUB) -C tools/testing/sim $@
 
 core-test: ## unit tests of the protocol core
 exhaust: ## every interleaving of small configurations
-sim: ## deterministic simulation, a few minutes
-sim-soak: ## deterministic simulation, long
+tables: ## generate the transition tables in Documentation/
+sim: ## one deterministic simulation: SEED=n
+sim-check: ## the simulation's fixed seeds
+sim-soak: ## new seeds for MINUTES=m
 mutate: ## do the core's tests notice mutants?
 fuzz: ## fuzz codec and state machines
 
@@ -77,5 +85,5 @@ check: ## everything CI runs; FULL=1 adds the long parts
 clean: ## remove build/ (kernels stay in ~/.cache/memos)
 	@rm -rf $(O)
 
-.PHONY: help deps modules kernel tools core-test exhaust sim sim-soak mutate fuzz selftest-programs \
+.PHONY: help deps modules kernel tools core-test tables exhaust sim sim-check sim-soak mutate fuzz selftest-programs \
 	selftest selftests cluster harness-test bench demo lint docs check clean
