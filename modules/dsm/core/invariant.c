@@ -281,6 +281,10 @@ const char *dsm_invariant_global(const struct dsm_page *const *p, u16 nr_nodes,
 {
 	const char *broken = check_rights(p, nr_nodes);
 
+	/* The entry has gone, the rest of the queue follows it. */
+	if (d && stable_state(d) == DSM_DS_MOVED)
+		d = NULL;
+
 	for (u16 n = 0; d && !broken && n < nr_nodes; n++)
 		if (p[n])
 			broken = check_node(d, n, p[n]);

@@ -238,3 +238,25 @@ TEST(a_long_queue_is_passed_on)
 	DIR_IS(0, MOVED);
 	PAGE_IS(199, S);
 }
+
+/* Found by fuzz_step: home's own push is refused while others wait. */
+TEST(a_refused_push_lets_a_leaving_home_go)
+{
+	start(4, 0);
+	do_write(0);
+	c.node[2].room = false;
+	evict(0, 2);
+	want_read(3);
+	DELIVER(3, 0, GETS);
+	hand_off(0, 1);
+	DELIVER(0, 2, PUSH);
+	c.no_drain = true;
+	DELIVER(2, 0, PUSHED);
+	PAGE_IS(0, E);
+	DIR_IS(0, BQ);
+	DELIVER(0, 1, MOVE);
+	c.no_drain = false;
+	drain(0);
+	DIR_IS(0, MOVED);
+	everyone_writes();
+}
