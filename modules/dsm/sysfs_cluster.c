@@ -10,6 +10,7 @@
 #include <linux/string_helpers.h>
 
 #include "cluster.h"
+#include "region.h"
 #include "sysfs.h"
 #include "sysfs_types.h"
 #include "transport.h"
@@ -223,6 +224,8 @@ static ssize_t knob_store(struct dsm_kobj *k, const struct dsm_kattr *a,
 		return -EINVAL;
 	}
 	WRITE_ONCE(*dsm_knob_field(k->cluster, a->arg), value);
+	if (a->arg == DSM_KNOB_memory_limit_mb)
+		dsm_evict_kick(k->cluster);
 	return len;
 }
 

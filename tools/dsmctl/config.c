@@ -42,40 +42,11 @@ static int parse_number(const char *word, unsigned long max, unsigned long *valu
 	return *end || *value > max ? -1 : 0;
 }
 
-/* Cut "[a]:p" or "a:p" into a and p; p is NULL if there is none. */
-static int split_port(char *word, char **host, char **port)
-{
-	char *colon = strchr(word, ':');
-
-	*host = word;
-	*port = NULL;
-	if (*word == '[') {
-		char *end = strchr(word, ']');
-
-		if (!end || (end[1] && end[1] != ':'))
-			return -1;
-		*host = word + 1;
-		*port = end[1] ? end + 2 : NULL;
-		*end = '\0';
-	} else if (colon && !strchr(colon + 1, ':')) {
-		*colon = '\0';
-		*port = colon + 1;
-	}
-	return 0;
-}
-
 static int address_ok(const char *address)
 {
-	char copy[CONFIG_MAX_WORD], *host, *port;
 	unsigned char ip[16];
-	unsigned long number;
 
-	snprintf(copy, sizeof(copy), "%s", address);
-	if (split_port(copy, &host, &port))
-		return 0;
-	if (port && (parse_number(port, 65535, &number) || !number))
-		return 0;
-	return inet_pton(AF_INET, host, ip) == 1 || inet_pton(AF_INET6, host, ip) == 1;
+	return inet_pton(AF_INET, address, ip) == 1 || inet_pton(AF_INET6, address, ip) == 1;
 }
 
 static int name_ok(const char *name)
@@ -99,7 +70,7 @@ static int parse_node(struct parser *p, char **word, int nr)
 		return fail(p, "\"%s\" is no name of a server: letters, digits, '-', '_', '.', at most %zu",
 			    word[1], sizeof(n->name) - 1);
 	if (strlen(word[2]) >= sizeof(n->address) || !address_ok(word[2]))
-		return fail(p, "\"%s\" is no address: an IPv4 or IPv6 address of the RDMA network, with a port or without (10.0.0.1, 10.0.0.1:7473, [fd00::1]:7473); names are not looked up",
+		return fail(p, "\"%s\" is no address: an IPv4 or IPv6 address of the RDMA network, without a port (10.0.0.1, fd00::1); names are not looked up",
 			    word[2]);
 	for (unsigned int i = 0; i < c->nr_nodes; i++) {
 		if (!strcmp(c->node[i].name, word[1]))
@@ -111,6 +82,16 @@ static int parse_node(struct parser *p, char **word, int nr)
 	snprintf(n->name, sizeof(n->name), "%s", word[1]);
 	snprintf(n->address, sizeof(n->address), "%s", word[2]);
 	c->nr_nodes++;
+	return 0;
+}
+
+static int parse_port(struct parser *p, char **word, int nr)
+{
+	unsigned long value;
+
+	if (nr != 2 || parse_number(word[1], 65535, &value) || !value)
+		return fail(p, "port needs a number from 1 to 65535");
+	p->c->port = value;
 	return 0;
 }
 
@@ -133,7 +114,8 @@ static int parse_knob(struct parser *p, char **word, int nr)
 	if (c->nr_knobs == CONFIG_MAX_KNOBS)
 		return fail(p, "more than %u knobs", CONFIG_MAX_KNOBS);
 	if (strlen(word[1]) >= sizeof(k->name) || strspn(word[1], "abcdefghijklmnopqrstuvwxyz_") !=
-	    strlen(word[1]) || !strcmp(word[1], "node") || !strcmp(word[1], "peers"))
+	    strlen(word[1]) || !strcmp(word[1], "node") || !strcmp(word[1], "peers") ||
+	    !strcmp(word[1], "port"))
 		return fail(p, "\"%s\" is no knob: see /sys/fs/dsm/knobs, or modinfo dsm", word[1]);
 	if (parse_number(word[2], 0xffffffffu, &value))
 		return fail(p, "knob %s: \"%s\" is no number", word[1], word[2]);
@@ -163,13 +145,15 @@ static int parse_line(struct parser *p, char *line)
 		return 0;
 	if (!strcmp(word[0], "node"))
 		return parse_node(p, word, nr);
+	if (!strcmp(word[0], "port"))
+		return parse_port(p, word, nr);
 	if (!strcmp(word[0], "module"))
 		return parse_path(p, p->c->module, word, nr);
 	if (!strcmp(word[0], "mount"))
 		return parse_path(p, p->c->mount, word, nr);
 	if (!strcmp(word[0], "knob"))
 		return parse_knob(p, word, nr);
-	return fail(p, "\"%s\" is not known: node, module, mount or knob", word[0]);
+	return fail(p, "\"%s\" is not known: node, port, module, mount or knob", word[0]);
 }
 
 int config_parse(struct config *c, const char *text, const char *path, char *err,
@@ -214,6 +198,8 @@ int config_params(const struct config *c, int node, char *buf, size_t size)
 	len = snprintf(buf, size, "node=%d peers=", node);
 	for (unsigned int i = 0; i < c->nr_nodes && len < size; i++)
 		len += snprintf(buf + len, size - len, "%s%s", i ? "," : "", c->node[i].address);
+	if (c->port && len < size)
+		len += snprintf(buf + len, size - len, " port=%u", c->port);
 	for (unsigned int i = 0; i < c->nr_knobs && len < size; i++)
 		len += snprintf(buf + len, size - len, " %s=%u", c->knob[i].name,
 				c->knob[i].value);

@@ -2,13 +2,12 @@
 /*
  * The description of a cluster, the same file on every server:
  *
- *	node <name> <address>[:<port>]	one a server; node numbers in this order
+ *	node <name> <address>		one a server; node numbers in this order
+ *	port <number>			that all of them listen on, if not the usual one
  *	module <path>			dsm.ko, if not installed for modprobe
  *	mount <directory>		where dsmfs is mounted by join --mount
  *	knob <name> <number>		see /sys/fs/dsm/knobs
  *	# a comment
- *
- * IPv6 addresses with a port are written [address]:port.
  */
 #ifndef DSMCTL_CONFIG_H
 #define DSMCTL_CONFIG_H
@@ -34,6 +33,7 @@ struct config_knob {
 
 /**
  * struct config - a cluster, as described
+ * @port:	port number, 0 for that of the module
  * @nr_nodes:	used entries of @node
  * @nr_knobs:	used entries of @knob
  * @module:	path of dsm.ko, "" for modprobe
@@ -42,6 +42,7 @@ struct config_knob {
  * @knob:	module parameters
  */
 struct config {
+	unsigned int port;
 	unsigned int nr_nodes;
 	unsigned int nr_knobs;
 	char module[CONFIG_MAX_WORD];

@@ -10,7 +10,7 @@ static const struct {
 	const char *message;	/* a part of it, NULL if the text is good */
 } cases[] = {
 	{ "node a 10.0.0.1\nnode b 10.0.0.2\n", NULL },
-	{ "# c\n\n  node a 10.0.0.1:7473 # x\nnode b [fd00::1]:99\nnode c fd00::2\r\n", NULL },
+	{ "# c\n\n  node a 10.0.0.1 # x\nport 99\nnode c fd00::2\r\n", NULL },
 	{ "node a 10.0.0.1\nmodule /x/dsm.ko\nmount /mnt\nknob hold_us 0x10\n", NULL },
 	{ "", "no node is described" },
 	{ "# node a 10.0.0.1", "no node is described" },
@@ -19,11 +19,12 @@ static const struct {
 	{ "node a 10.0.0.1 b", "needs a name and an address" },
 	{ "\nnode a 10.0.0.1\nnode b 10.0.0\n", "t:3: \"10.0.0\" is no address" },
 	{ "node a host.example", "is no address" },
-	{ "node a 10.0.0.1:0", "is no address" },
-	{ "node a 10.0.0.1:65536", "is no address" },
-	{ "node a 10.0.0.1:", "is no address" },
-	{ "node a [fd00::1", "is no address" },
-	{ "node a [fd00::1]x", "is no address" },
+	{ "node a 10.0.0.1:99", "without a port" },
+	{ "node a [fd00::1]", "is no address" },
+	{ "port 0", "a number from 1" },
+	{ "port 65536", "a number from 1" },
+	{ "port", "a number from 1" },
+	{ "knob port 1", "is no knob" },
 	{ "node a 10.0.0.1,10.0.0.2", "is no address" },
 	{ "node a 10.0.0.1\nnode a 10.0.0.2", "there already, as number 0" },
 	{ "node a 10.0.0.1\nnode b 10.0.0.1", "is that of node \"a\" already" },
@@ -91,14 +92,14 @@ int main(void)
 	char err[16], params[128];
 
 	check_cases(&c);
-	config_parse(&c, "node a 10.0.0.1\nnode b.c 10.0.0.2:9\nknob hold_us 5\n", "t", err,
+	config_parse(&c, "node a 10.0.0.1\nnode b.c 10.0.0.2\nport 9\nknob hold_us 5\n", "t", err,
 		     sizeof(err));
 	check(config_find(&c, "a") == 0, "by name");
 	check(config_find(&c, "a.example.org") == 0, "by the first label");
 	check(config_find(&c, "b.c") == 1, "a name with a dot");
 	check(config_find(&c, "b") == -1 && config_find(&c, "ab") == -1, "not found");
 	check(!config_params(&c, 1, params, sizeof(params)) &&
-	      !strcmp(params, "node=1 peers=10.0.0.1,10.0.0.2:9 hold_us=5"), "parameters");
+	      !strcmp(params, "node=1 peers=10.0.0.1,10.0.0.2 port=9 hold_us=5"), "parameters");
 	check(config_parse(&c, "nonsense nonsense", "t", err, sizeof(err)) && strlen(err) == 15,
 	      "a short buffer for the message");
 	check_many(&c);
