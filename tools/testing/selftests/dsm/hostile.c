@@ -23,7 +23,6 @@
 
 #include "lib.h"
 
-#define PORT		"7473"
 #define HEAD		80
 #define STEP_MS		4000
 
@@ -99,13 +98,14 @@ static enum outcome peer_open(struct peer *p, const void *data, size_t len)
 		.private_data = data, .private_data_len = len,
 		.retry_count = 3, .rnr_retry_count = 3,
 	};
+	const char *port = getenv("DSM_PORT");
 	struct rdma_addrinfo hints = { .ai_port_space = RDMA_PS_TCP }, *ai = NULL;
 	enum outcome ret = FAILED;
 	int event;
 
 	p->ch = rdma_create_event_channel();
 	if (!p->ch || rdma_create_id(p->ch, &p->id, NULL, RDMA_PS_TCP) ||
-	    rdma_getaddrinfo(address, PORT, &hints, &ai))
+	    rdma_getaddrinfo(address, port ?: "7473", &hints, &ai))
 		goto out;
 	if (rdma_resolve_addr(p->id, NULL, ai->ai_dst_addr, 2000) ||
 	    next_event(p, STEP_MS) != RDMA_CM_EVENT_ADDR_RESOLVED ||

@@ -10,7 +10,6 @@ from memos.node import Job, Node
 
 PROGRAMS = BUILD / "selftests"
 SCRIPT = str(TOP / "tools/testing/qemu/guest/dsm.sh")
-PORT = 7473
 
 
 def env(c: Cluster, i: int) -> dict[str, str]:

@@ -29,8 +29,9 @@ def _attack(c, mode, count, timeout=150):
     jobs = [traffic(c, i, 200) for i in GOOD]
     for j in jobs:
         wait_for("traffic starts", 20, lambda j=j: "start" in j.text(17))
+    port = read(c[1], "/sys/module/dsm/parameters/port")
     r = c[0].exec(str(PROGRAMS / "hostile"), mode, c[1].addr, "0", "1", "3", str(count),
-                  timeout=timeout, env={"DSM_LOCAL": "/tmp"})
+                  timeout=timeout, env={"DSM_LOCAL": "/tmp", "DSM_PORT": port})
     assert r.ok, f"hostile: {r.status} {r.out}{r.err}"
     m = re.search(r"(\d+) tried, (\d+) refused, (\d+) dropped, (\d+) alive, (\d+) failed", r.out)
     done = [stop(j) for j in jobs]

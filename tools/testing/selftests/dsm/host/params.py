@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0
+"""insmod with nonsense: refused, with a line that says why, and nothing left."""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from dsmhost import *  # noqa: E402,F403 pylint: disable=wildcard-import,unused-wildcard-import
+
+A, B = "10.77.0.1", "10.77.0.2"
+MANY = ",".join(f"10.78.{i // 250}.{i % 250 + 1}" for i in range(300))
+
+BAD = (  # parameters, a word of the log; the node is server 0
+    ("", "missing"),
+    ("node=0", "missing"),
+    (f"peers={A},{B}", "missing"),
+    ("node=0 peers=", "missing"),
+    (f"node=2 peers={A},{B}", "node=2"),
+    (f"node=-7 peers={A},{B}", "node=-7"),
+    (f"node=x peers={A},{B}", "node"),
+    (f"node=0 peers={A},{A}", "twice"),
+    (f"node=0 peers={A},nonsense", "nonsense"),
+    (f"node=0 peers={A},", "''"),
+    (f"node=0 peers={A},{B}:port", "port"),
+    (f"node=0 peers={A},10.77.0.256", "256"),
+    ("node=0 peers=" + "9" * 600, "neither"),
+    (f"node=0 peers={MANY}", "more than"),
+    ("loop=17", "at most"),
+    ("loop=4294967296", "loop"),
+    (f"loop=2 node=0 peers={A},{B}", "does not go"),
+    (f"node=0 peers={A},{B} hold_us=1000001", "hold_us"),
+    (f"node=0 peers={A},{B} hold_us=x", "hold_us"),
+    (f"node=0 peers={A},{B} fault_timeout_ms=0", "fault_timeout_ms"),
+    (f"node=0 peers={A},{B} dead_ms=-1", "dead_ms"),
+    # The address of this node is that of another server, of no server.
+    (f"node=1 peers={A},{B}", "dsm"),
+    ("node=0 peers=192.0.2.1,192.0.2.2", "dsm"),
+)
+
+
+def test_bad_parameters(c):
+    wrong = []
+    for args, word in BAD:
+        log(c[0])
+        quoted = " ".join(f"'{x}'" for x in args.split())
+        r = insmod(c, 0, quoted, timeout=30)
+        text = log(c[0])
+        name = args[:60]
+        if r.timed_out:
+            wrong.append(f"{name}: hangs {stacks(c[0])}")
+        elif r.ok:
+            wrong.append(f"{name}: accepted")
+            c[0].exec("rmmod", "dsm")
+        elif not any(word in x for x in text.splitlines()):
+            wrong.append(f"{name}: '{word}' is not in the log: {text}")
+        clean(c[0])
+    assert not wrong, "\n".join(wrong)
+
+
+def test_unknown_parameters_do_not_matter(c):
+    """The kernel loads a module with an unknown parameter, and says so."""
+    r = insmod(c, 0, f"node=0 peers={A},{B} no_such=1")
+    assert r.ok, r.err
+    assert "no_such" in log(c[0])
+    c[0].exec("rmmod", "dsm", check=True)
+    clean(c[0])
+
+
+def test_knobs_from_parameters(c):
+    c.dsm_up("hold_us=777 prefetch_pages=5")
+    for n in c.nodes:
+        assert read(n, "/sys/fs/dsm/knobs/hold_us") == "777"
+        assert read(n, "/sys/fs/dsm/knobs/prefetch_pages") == "5"
+    c.dsm_down()
+
+
+def test_sysfs_refuses_nonsense(c):
+    """Write noise to everything writable, read everything, while there is traffic."""
+    c.dsm_up()
+    jobs = [traffic(c, i, 60, pages=16) for i in range(2)]
+    before = {k: read(c[0], f"/sys/fs/dsm/knobs/{k}")
+              for k in c[0].exec("ls", "/sys/fs/dsm/knobs", check=True).out.split()}
+    assert len(before) > 5
+    noise = "for f in $(find /sys/fs/dsm -type f ! -name leave); do " \
+            "for v in '' x -1 99999999999999999999 '1 2' 0x $(head -c 3000 /dev/zero | tr '\\0' 7); do " \
+            "printf '%s' \"$v\" >$f; done; cat $f >/dev/null || echo BAD $f; done 2>/dev/null"
+    r = c[0].sh(noise, timeout=60)
+    assert not r.timed_out and "BAD" not in r.out, r.out
+    after = {k: read(c[0], f"/sys/fs/dsm/knobs/{k}") for k in before}
+    assert after == before, {k: (before[k], after[k]) for k in before if before[k] != after[k]}
+    for x in ("", "x", "-1", "2"):
+        c[0].sh(f"printf '%s' '{x}' >/sys/fs/dsm/cluster/leave")
+    for j in jobs:
+        stop(j)
+    c.dsm_down()
+
+
+def test_mount_options(c):
+    c.dsm_up()
+    r = c[0].sh("mkdir -p /tmp/m; mount -t dsmfs -o no_such_option none /tmp/m")
+    assert not r.ok
+    r = c[0].sh("mount -t dsmfs no-such-cluster /tmp/m", timeout=60)
+    if r.ok:  # the source may be ignored, but then it is the same file system
+        c[0].sh("echo same >/dev/dsm/x; cat /tmp/m/x && umount /tmp/m", check=True)
+    c[0].sh("mount -t dsmfs none /tmp/m", check=True)
+    c[0].sh("echo twice >/tmp/m/y", check=True)
+    assert read(c[1], "/dev/dsm/y") == "twice"
+    c[0].sh("umount /tmp/m", check=True)
+    c[0].sh("mount -o remount,ro /dev/dsm && ! touch /dev/dsm/z && mount -o remount,rw /dev/dsm",
+            check=True)
+    c.dsm_down()
