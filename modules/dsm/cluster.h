@@ -21,6 +21,10 @@ struct dsm_config {
 	const struct dsm_transport_ops *ops;
 };
 
+/* What new clusters begin with: the module parameters. */
+extern struct dsm_knobs dsm_default_knobs;
+
+/* Return: the cluster, which looks for its peers from now on, or ERR_PTR(). */
 struct dsm_cluster *dsm_cluster_create(const struct dsm_config *cfg);
 /* Leaves first if it has not; bounded by leave_timeout_ms; sleeps. */
 void dsm_cluster_destroy(struct dsm_cluster *c);
@@ -35,8 +39,14 @@ void dsm_cluster_members(struct dsm_cluster *c, struct dsm_nodeset *members);
 /* The lowest member: serialises metadata; DSM_NODE_NONE if not joined. */
 u16 dsm_cluster_master(struct dsm_cluster *c);
 
+/* The view, all 0 if not a member; a copy. */
+void dsm_cluster_view(struct dsm_cluster *c, struct dsm_view *view);
+
 /* The clusters of this module: one, or one a node with the loop transport. */
 struct dsm_cluster *dsm_cluster_find(const char *name);
+/* A superblock begins and ends to use it: 0, -EBUSY if it leaves. */
+int dsm_cluster_mount(struct dsm_cluster *c);
+void dsm_cluster_umount(struct dsm_cluster *c);
 
 /* ---- reports of the node layer; process context, per peer in order ---- */
 

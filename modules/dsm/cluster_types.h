@@ -9,6 +9,7 @@
 #include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/shrinker.h>
+#include <linux/socket.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -67,6 +68,7 @@ struct dsm_knobs {
  * struct dsm_cluster - the cluster
  * @self:	this node
  * @nr_nodes:	configured nodes; node numbers are below this
+ * @addr:	address of this node; ss_family 0 if there is none (loop)
  * @incarnation: random, not 0; tells a restarted node from itself before
  * @epoch:	cluster epoch; READ_ONCE(), written by the membership only
  * @name:	"dsm", or "loop<n>" with the loop transport
@@ -78,7 +80,21 @@ struct dsm_knobs {
  * @stats:	per-CPU counters
  * @member_lock: protects @member
  * @member:	the membership machine
+ * @member_out: what the last step decided; @member_lock
  * @member_wait: woken when the membership changes
+ * @view_lock:	protects @view
+ * @view:	copy of @member's view for those who cannot take @member_lock
+ * @member_timer: the machine's TIMER event
+ * @snapshot_work: sends the metadata to a joiner
+ * @handover_work: hands over, when this node leaves
+ * @kill_work:	cuts the nodes of @kill off
+ * @gone_work:	drops all connections when this node is no member any more
+ * @snapshot_to: for @snapshot_work; @member_lock
+ * @handover_to: for @handover_work; @member_lock
+ * @kill:	for @kill_work; @member_lock
+ * @calls:	requests that wait for an answer: id -> struct dsm_call
+ * @next_call:	for ids of @calls
+ * @list:	in the list of clusters
  * @meta:	names and attributes of the files, replicated on every node
  * @regions:	id -> struct dsm_region; xa_lock, read under RCU
  * @max_region:	highest region id seen; READ_ONCE()
@@ -99,6 +115,7 @@ struct dsm_knobs {
 struct dsm_cluster {
 	u16 self;
 	u16 nr_nodes;
+	struct sockaddr_storage addr;
 	u32 incarnation;
 	u32 epoch;
 	char name[16];
@@ -110,7 +127,21 @@ struct dsm_cluster {
 	struct dsm_pcpu_stats __percpu *stats;
 	struct mutex member_lock; /* @member */
 	struct dsm_member member;
+	struct dsm_member_out member_out;
 	wait_queue_head_t member_wait;
+	spinlock_t view_lock; /* @view */
+	struct dsm_view view;
+	struct delayed_work member_timer;
+	struct work_struct snapshot_work;
+	struct work_struct handover_work;
+	struct work_struct kill_work;
+	struct work_struct gone_work;
+	u16 snapshot_to;
+	u16 handover_to;
+	struct dsm_nodeset kill;
+	struct xarray calls;
+	u32 next_call;
+	struct list_head list;
 	struct dsm_meta *meta;
 	struct xarray regions;
 	u32 max_region;

@@ -484,10 +484,9 @@ static void try_leave(struct ctx *c)
 		enter_gone(c, DSM_MR_LEFT);
 		return;
 	}
+	/* The caller of LEAVE lets no change of the metadata be under way. */
 	if (is_master(m)) {
-		if (is_busy(m))
-			m->retry_us = c->ev->now_us + DSM_MEMBER_RETRY_US;
-		else
+		if (c->ev->type == DSM_ME_LEAVE && !is_busy(m))
 			start_leave(c, m->self);
 		return;
 	}

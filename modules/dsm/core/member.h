@@ -173,7 +173,8 @@ struct dsm_member_packet {
  * LINK_LOST	the node layer has given up
  * MSG		a message of the membership
  * TIMER	deadline has passed
- * LEAVE	this node is to leave
+ * LEAVE	this node is to leave; again and again until it is GONE, and with
+ *		no change of the metadata under way if it is the master
  * HANDED	this node has handed over what it had (or gave that up)
  * ADMIT	the joiner has the metadata; the caller lets no change of it in
  *		between
