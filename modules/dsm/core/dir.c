@@ -477,23 +477,23 @@ static const char * const handler_names[NR_DIR_CELLS] = {
 /* Columns: GETS, GETX, PUT | DONE, PUSHED | MOVE, HANDOFF | DRAIN */
 static const u8 table[DSM_NR_DIR_STATES][DSM_NR_DIR_EVENTS] = {
 ROW(Z, read_zero, write_zero, put_unheld, late, late,
-    adopt_entry, hand_off, nothing),
+	adopt_entry, hand_off, nothing),
 ROW(ZS, read_zero, write_shared, put_shared, late, late,
-    error, hand_off, nothing),
+	error, hand_off, nothing),
 ROW(S, read_shared, write_shared, put_shared, late, late,
-    error, hand_off, nothing),
+	error, hand_off, nothing),
 ROW(E, read_owned, write_owned, put_owned, late, late,
-    error, hand_off, nothing),
+	error, hand_off, nothing),
 ROW(BR, enqueue, enqueue, enqueue, done_read, late,
-    error, hand_off, nothing),
+	error, hand_off, nothing),
 ROW(BW, enqueue, enqueue, enqueue, done_write, late,
-    error, hand_off, nothing),
+	error, hand_off, nothing),
 ROW(BP, enqueue, enqueue, enqueue, late, pushed,
-    error, hand_off, nothing),
+	error, hand_off, nothing),
 ROW(BQ, enqueue, enqueue, enqueue, late, late,
-    error, hand_off, drain),
+	error, hand_off, drain),
 ROW(MOVED, forward, forward, forward, late, late,
-    pass_entry, nothing, nothing),
+	pass_entry, nothing, nothing),
 };
 
 u8 dsm_dir_run(struct dsm_ctx *c, u8 event, const struct dsm_msg *m)

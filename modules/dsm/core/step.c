@@ -35,7 +35,8 @@ static u8 event_of_msg(u8 type)
 	case DSM_MSG_PUSH:	return DSM_PE_PUSH;
 	case DSM_MSG_PUT_ACK:	return DSM_PE_PUT_ACK;
 	case DSM_MSG_PUT_NAK:	return DSM_PE_PUT_NAK;
-	case DSM_NR_MSG_TYPES:	break;
+	case DSM_NR_MSG_TYPES:
+		break;
 	}
 	return 0;
 }

@@ -209,7 +209,7 @@ void local(u16 n, u8 kind, u8 event, u16 target)
 	step(n, &ev, NULL);
 	verdict = c.verdict;
 	if (verdict != DSM_V_OK && !c.injected)
-		tap_fail(__FILE__, __LINE__, "node %u: local event: %s", n,
+		tap_fail(__FILE__, __LINE__, "node %u: event refused: %s", n,
 			 dsm_verdict_name(verdict));
 }
 
