@@ -123,6 +123,7 @@ static struct dsm_cluster *alloc_cluster(const struct dsm_config *cfg)
 		return NULL;
 	c->self = cfg->self;
 	c->nr_nodes = cfg->nr_nodes;
+	c->addr = cfg->addr[cfg->self];
 	c->ops = cfg->ops;
 	c->epoch = 1;
 	c->knobs = dsm_default_knobs;

@@ -331,6 +331,8 @@ static void dsm_loop_disconnect(struct dsm_node *n)
 	u16 lo = min(n->id, n->c->self);
 	u16 hi = max(n->id, n->c->self);
 
+	if (!n->c->transport)
+		return;
 	mutex_lock(&dsm_loop_mutex);
 	if (dsm_loops[lo])
 		dsm_loop_down(dsm_loops[lo]->pair[hi]);

@@ -157,8 +157,8 @@ int dsm_node_connected(struct dsm_node *n, const struct dsm_hello *h)
 	if (r == DSM_LR_ERROR) {
 		dsm_link_lost(&n->link);
 		spin_unlock_bh(&n->lock);
-		pr_warn_ratelimited("dsm: %s: node %u: its hello contradicts what was agreed on: not connected\n",
-				    n->c->name, n->id);
+		pr_warn_ratelimited("%s: node %u: the hello of node %u contradicts what was agreed on: not connected\n",
+				    n->c->name, n->c->self, n->id);
 		return -EPROTO;
 	}
 	if (r == DSM_LR_RESET) {
@@ -179,7 +179,7 @@ int dsm_node_connected(struct dsm_node *n, const struct dsm_hello *h)
 	queue_work(n->c->ctl_wq, &n->report);
 	spin_unlock_bh(&n->lock);
 	dsm_node_release(&frames);
-	pr_info("dsm: %s: node %u: connected%s\n", n->c->name, n->id,
+	pr_info("%s: node %u: connected to node %u%s\n", n->c->name, n->c->self, n->id,
 		r == DSM_LR_RESET ? ", it was restarted" : "");
 	return 0;
 }
@@ -209,8 +209,8 @@ void dsm_node_lost(struct dsm_node *n)
 	}
 	spin_unlock_bh(&n->lock);
 	if (wanted)
-		pr_warn_ratelimited("dsm: %s: node %u: connection lost\n",
-				    n->c->name, n->id);
+		pr_warn_ratelimited("%s: node %u: connection to node %u lost\n",
+				    n->c->name, n->c->self, n->id);
 }
 
 /* The peer is not coming back: forget its frames, hang up soon. */
@@ -238,8 +238,8 @@ void dsm_node_fail_locked(struct dsm_node *n)
 
 	if (n->link.state == DSM_LS_DEAD)
 		return;
-	pr_err_ratelimited("dsm: %s: node %u: no memory for a message to it: given up\n",
-			   n->c->name, n->id);
+	pr_err_ratelimited("%s: node %u: no memory for a message to node %u, which is given up\n",
+			   n->c->name, n->c->self, n->id);
 	dsm_node_bury_locked(n, &frames);
 	n->lost = true;
 	if (n->running)
@@ -312,8 +312,9 @@ static void dsm_node_tick(struct work_struct *work)
 		n->c->ops->connect(n);
 		break;
 	case TICK_DROP:
-		pr_warn("dsm: %s: node %u: no sign of life for %u ms, connection dropped\n",
-			n->c->name, n->id, READ_ONCE(n->c->knobs.dead_ms));
+		pr_warn("%s: node %u: no sign of life of node %u for %u ms: connection dropped\n",
+			n->c->name, n->c->self, n->id,
+			READ_ONCE(n->c->knobs.dead_ms));
 		fallthrough;
 	case TICK_HANG_UP:
 		n->c->ops->disconnect(n);

@@ -30,8 +30,9 @@
 static int dsm_node_rx_bad(struct dsm_node *n, const char *what, u8 verdict)
 {
 	dsm_count(n->c, frame_bad);
-	pr_warn_ratelimited("dsm: %s: node %u: sent a bad %s (%s): connection dropped\n",
-			    n->c->name, n->id, what, dsm_verdict_name(verdict));
+	pr_warn_ratelimited("%s: node %u: node %u sent a bad %s (%s): connection dropped\n",
+			    n->c->name, n->c->self, n->id, what,
+			    dsm_verdict_name(verdict));
 	return -EPROTO;
 }
 

@@ -29,9 +29,12 @@ struct dsm_tx;
 /* A head with one message behind it. */
 #define DSM_MAX_INLINE		(DSM_WIRE_HEAD + sizeof(struct dsm_wire_msg))
 
-/* 4.096 us * 2^15 = 134 ms, seven times: a dead peer is noticed in a second. */
+/*
+ * 4.096 us * 2^15 = 134 ms, and six times more: a dead peer is noticed in a
+ * second.  Not 7, which soft-RoCE takes for ever.
+ */
 #define DSM_ACK_TIMEOUT		15
-#define DSM_RETRY_COUNT		7
+#define DSM_RETRY_COUNT		6
 /* For ever, 0.64 ms apart: credit makes it rare. */
 #define DSM_RNR_RETRY		7
 #define DSM_RNR_TIMER		12

@@ -58,11 +58,13 @@ static struct sockaddr_storage dsm_addr_any(sa_family_t family)
 static void dsm_conn_say(struct dsm_conn *conn, int code, const char *what,
 			 const char *why)
 {
-	if (READ_ONCE(conn->peer->said) == code)
+	struct dsm_cluster *c = conn->peer->rdma->c;
+
+	if (!conn->active || READ_ONCE(conn->peer->said) == code)
 		return;
 	WRITE_ONCE(conn->peer->said, code);
-	pr_warn("dsm: %s: node %u (%pISc): cannot connect: %s%s%s; trying on\n",
-		conn->peer->rdma->c->name, dsm_node_id(conn->node),
+	pr_warn("%s: node %u: cannot connect to node %u (%pISc): %s%s%s; trying on\n",
+		c->name, c->self, dsm_node_id(conn->node),
 		dsm_node_addr(conn->node), what, why ? ": " : "", why ?: "");
 }
 
@@ -132,6 +134,8 @@ static void dsm_conn_rejected(struct dsm_conn *conn, struct rdma_cm_event *event
 	h = rdma_consumer_reject_data(conn->id, event, &len);
 	if (!h || len < sizeof(*h) || h->magic != cpu_to_le32(DSM_RDMA_MAGIC)) {
 		dsm_conn_say(conn, 0x100 + event->status, "refused",
+			     event->status == IB_CM_REJ_INVALID_SERVICE_ID ?
+			     "dsm.ko is not loaded there" :
 			     rdma_reject_msg(conn->id, event->status));
 		return;
 	}
@@ -173,7 +177,7 @@ static int dsm_conn_handler(struct rdma_cm_id *id, struct rdma_cm_event *event)
 
 	if (!err)
 		return 0;
-	if (conn->active && err != -ECONNREFUSED && err != -ENOTCONN &&
+	if (err != -ECONNREFUSED && err != -ENOTCONN &&
 	    err != -EPROTO && err != -ESHUTDOWN)
 		dsm_conn_say(conn, err, rdma_event_msg(event->event),
 			     err == -ETIMEDOUT ? "timed out" : NULL);
@@ -247,16 +251,18 @@ static int dsm_rdma_connect(struct dsm_node *n)
 static void dsm_rdma_refuse(struct dsm_rdma *rdma, struct rdma_cm_id *id,
 			    u16 from, enum dsm_reject why)
 {
+	/* Whoever is refused tries again and again. */
+	static DEFINE_RATELIMIT_STATE(limit, 30 * HZ, 5);
 	struct dsm_rdma_hello h;
 
 	dsm_hello_fill(&h, rdma->c, from);
 	h.reject = why;
 	rdma_reject(id, &h, sizeof(h), IB_CM_REJ_CONSUMER_DEFINED);
-	if (why == DSM_REJ_BUSY || why == DSM_REJ_UNWANTED)
+	if (why == DSM_REJ_BUSY || why == DSM_REJ_UNWANTED || !__ratelimit(&limit))
 		return;
-	pr_warn_ratelimited("dsm: %s: connection from %pISpc refused: %s\n",
-			    rdma->c->name, &id->route.addr.dst_addr,
-			    dsm_reject_text(why));
+	pr_warn("%s: node %u: connection from %pISpc refused: %s\n",
+		rdma->c->name, rdma->c->self, &id->route.addr.dst_addr,
+		dsm_reject_text(why));
 }
 
 static enum dsm_reject dsm_rdma_check(struct dsm_rdma *rdma,
@@ -391,8 +397,8 @@ static int dsm_rdma_listen(struct dsm_rdma *rdma, sa_family_t family)
 	if (!err)
 		err = rdma_listen(id, 64);
 	if (err) {
-		pr_err("dsm: %s: cannot listen on port %u of rdma_cm: %d\n",
-		       rdma->c->name, port, err);
+		pr_err("%s: node %u: cannot listen on port %u of rdma_cm: error %d\n",
+		       rdma->c->name, rdma->c->self, port, err);
 		rdma_destroy_id(id);
 		return err;
 	}

@@ -48,7 +48,7 @@ static void dsm_conn_event(struct ib_event *event, void *context)
 	case IB_EVENT_QP_REQ_ERR:
 	case IB_EVENT_QP_ACCESS_ERR:
 	case IB_EVENT_DEVICE_FATAL:
-		pr_warn_ratelimited("dsm: node %u: RDMA device says: %s\n",
+		pr_warn_ratelimited("dsm: connection to node %u: RDMA device says: %s\n",
 				    dsm_node_id(conn->node),
 				    ib_event_msg(event->event));
 		dsm_conn_fail(conn);

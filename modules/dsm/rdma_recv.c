@@ -174,7 +174,7 @@ static void dsm_conn_received(struct ib_cq *cq, struct ib_wc *wc)
 
 	if (wc->status != IB_WC_SUCCESS || test_bit(0, &conn->failed)) {
 		if (wc->status == IB_WC_LOC_LEN_ERR)
-			pr_warn_ratelimited("dsm: node %u: sent more than a frame: connection dropped\n",
+			pr_warn_ratelimited("dsm: node %u sent more than a frame: connection dropped\n",
 					    dsm_node_id(conn->node));
 		dsm_conn_fail(conn);
 		return;

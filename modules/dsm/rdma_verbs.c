@@ -77,7 +77,7 @@ static void dsm_conn_sent(struct ib_cq *cq, struct ib_wc *wc)
 
 	if (wc->status != IB_WC_SUCCESS) {
 		if (wc->status != IB_WC_WR_FLUSH_ERR)
-			pr_info_ratelimited("dsm: node %u: send failed: %s\n",
+			pr_info_ratelimited("dsm: connection to node %u: send failed: %s\n",
 					    dsm_node_id(conn->node),
 					    ib_wc_status_msg(wc->status));
 		dsm_conn_fail(conn);
