@@ -24,7 +24,6 @@
 #include "sysfs.h"
 #include "transport.h"
 
-#define DSM_PORT	18518
 #define MAX_LOOP	16
 
 static int node = -1;
@@ -34,10 +33,6 @@ MODULE_PARM_DESC(node, "number of this server: which of peers= it is, from 0");
 static char *peers;
 module_param(peers, charp, 0444);
 MODULE_PARM_DESC(peers, "addresses of all servers, comma-separated, this one included; the same on each");
-
-static ushort port = DSM_PORT;
-module_param(port, ushort, 0444);
-MODULE_PARM_DESC(port, "port that servers listen on");
 
 static uint loop;
 module_param(loop, uint, 0444);
@@ -96,12 +91,6 @@ DSM_KNOBS(X)
 
 /* ---- addresses ---- */
 
-static void set_port(struct sockaddr_storage *addr)
-{
-	/* The port is at the same place in both families. */
-	((struct sockaddr_in *)addr)->sin_port = htons(port);
-}
-
 static int parse_addr(char *text, struct sockaddr_storage *addr)
 {
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)addr;
@@ -117,7 +106,6 @@ static int parse_addr(char *text, struct sockaddr_storage *addr)
 		pr_err("peers=: '%s' is neither an IPv4 nor an IPv6 address\n", text);
 		return -EINVAL;
 	}
-	set_port(addr);
 	return 0;
 }
 
