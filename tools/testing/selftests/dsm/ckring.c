@@ -31,14 +31,14 @@ struct item {
 CK_RING_PROTOTYPE(item, item)
 
 struct shared {
-	_Alignas(PG) ck_ring_t to[16];		/* to node n, from all the others */
-	_Alignas(PG) struct item slots[16][SIZE];
-	_Alignas(PG) ck_spinlock_ticket_t ticket;
-	_Alignas(PG) ck_spinlock_fas_t fas;
-	_Alignas(PG) ck_rwlock_t rw;
-	_Alignas(PG) uint64_t under_ticket[PG / 8];
-	_Alignas(PG) uint64_t under_fas[PG / 8];
-	_Alignas(PG) uint64_t under_rw[PG / 8];
+	ck_ring_t to[16] __aligned(PG);		/* to node n, from all the others */
+	struct item slots[16][SIZE] __aligned(PG);
+	ck_spinlock_ticket_t ticket __aligned(PG);
+	ck_spinlock_fas_t fas __aligned(PG);
+	ck_rwlock_t rw __aligned(PG);
+	uint64_t under_ticket[PG / 8] __aligned(PG);
+	uint64_t under_fas[PG / 8] __aligned(PG);
+	uint64_t under_rw[PG / 8] __aligned(PG);
 };
 
 static struct shared *s;
@@ -175,7 +175,7 @@ int main(void)
 		{ "ring", ring }, { "ticket", ticket }, { "fas", fas }, { "rwlock", rw },
 		{ "sums", sums },
 	};
-	const int nr = sizeof(t) / sizeof(t[0]);
+	const int nr = ARRAY_LEN(t);
 	const unsigned long n = dsm_scale(600);
 	char path[256], name[64];
 	int fd, failed = 0;

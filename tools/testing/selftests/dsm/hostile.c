@@ -32,7 +32,7 @@ struct hello {
 	uint8_t version, reject;
 	uint16_t from, to, nr_nodes;
 	uint32_t incarnation, rx_next, peer_incarnation;
-} __attribute__((packed, aligned(4)));
+};
 
 struct head {
 	uint16_t magic;
@@ -45,6 +45,7 @@ struct head {
 	uint64_t page, pad3;
 };
 
+_Static_assert(sizeof(struct hello) == 24, "struct dsm_rdma_hello");
 _Static_assert(sizeof(struct head) == HEAD, "struct dsm_wire_head");
 
 enum outcome { FAILED, REFUSED, DROPPED, ALIVE, NR_OUTCOMES };
@@ -55,7 +56,7 @@ struct peer {
 	struct ibv_mr *mr;
 };
 
-static uint8_t buf[64 << 10] __attribute__((aligned(4096)));
+static _Alignas(4096) uint8_t buf[64 << 10];
 static const char *address;
 static uint16_t from, to, nr_nodes;
 static uint64_t rng;
@@ -344,16 +345,35 @@ static enum outcome try_hello(unsigned int nr)
 	for (int i = 0; i < sizeof(raw); i++)
 		raw[i] = rnd(&rng) >> 32;
 	switch (nr % 10) {
-	case 0: h.magic ^= 1; break;
-	case 1: h.version = 0; break;
-	case 2: h.version = 255; break;
-	case 3: h.nr_nodes++; break;
-	case 4: h.from = 0xffff; break;
-	case 5: h.from = to; break;
-	case 6: h.to = from; break;
-	case 7: len = sizeof(h) - 1; break;
-	case 8: h.incarnation = 0; break;
-	default: len = rnd(&rng) % sizeof(raw);
+	case 0:
+		h.magic ^= 1;
+		break;
+	case 1:
+		h.version = 0;
+		break;
+	case 2:
+		h.version = 255;
+		break;
+	case 3:
+		h.nr_nodes++;
+		break;
+	case 4:
+		h.from = 0xffff;
+		break;
+	case 5:
+		h.from = to;
+		break;
+	case 6:
+		h.to = from;
+		break;
+	case 7:
+		len = sizeof(h) - 1;
+		break;
+	case 8:
+		h.incarnation = 0;
+		break;
+	default:
+		len = rnd(&rng) % sizeof(raw);
 	}
 	/* rdma_cm pads private data with zeroes: a short one just lacks fields. */
 	if (nr % 10 == 7)

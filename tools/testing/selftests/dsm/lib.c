@@ -22,7 +22,7 @@ int dsm_node;
 int dsm_nodes = 1;
 const char *dsm_mnt = "/dev/dsm";
 bool dsm_real;
-static unsigned long scale_percent = 100;
+static long scale_percent = 100;
 
 static bool is_dsmfs(const char *dir)
 {
@@ -38,19 +38,21 @@ static bool is_dsmfs(const char *dir)
 	return found;
 }
 
+static long env_number(const char *name, long otherwise)
+{
+	const char *s = getenv(name);
+
+	return s ? strtol(s, NULL, 0) : otherwise;
+}
+
 static void __attribute__((constructor(1000))) lib_init(void)
 {
-	const char *s;
-
-	if ((s = getenv("DSM_NODE")))
-		dsm_node = atoi(s);
-	if ((s = getenv("DSM_NODES")))
-		dsm_nodes = atoi(s);
-	if ((s = getenv("DSM_MNT")))
-		dsm_mnt = s;
-	if ((s = getenv("DSM_SCALE")) && atol(s) > 0)
-		scale_percent = atol(s);
-	if (dsm_nodes < 1 || dsm_node < 0 || dsm_node >= dsm_nodes) {
+	dsm_node = env_number("DSM_NODE", dsm_node);
+	dsm_nodes = env_number("DSM_NODES", dsm_nodes);
+	scale_percent = env_number("DSM_SCALE", scale_percent);
+	if (getenv("DSM_MNT"))
+		dsm_mnt = getenv("DSM_MNT");
+	if (dsm_nodes < 1 || dsm_node < 0 || dsm_node >= dsm_nodes || scale_percent < 1) {
 		printf("Bail out! DSM_NODE=%d DSM_NODES=%d\n", dsm_node, dsm_nodes);
 		exit(1);
 	}
@@ -185,7 +187,7 @@ int mem_barrier_wait(struct mem_barrier *b, int nr, int timeout_ms)
 }
 
 static sigjmp_buf probe_env;
-static volatile sig_atomic_t probe_on;
+static _Atomic sig_atomic_t probe_on;
 
 static void probe_handler(int sig)
 {
@@ -203,7 +205,7 @@ static void probe_install(void)
 	sigaction(SIGSEGV, &sa, NULL);
 }
 
-int probe_read(const volatile void *p, uint8_t *val)
+int probe_read(const void *p, uint8_t *val)
 {
 	int sig;
 	uint8_t v;
@@ -212,7 +214,7 @@ int probe_read(const volatile void *p, uint8_t *val)
 	sig = sigsetjmp(probe_env, 1);
 	if (!sig) {
 		probe_on = 1;
-		v = *(const volatile uint8_t *)p;
+		v = READ_ONCE(*(const uint8_t *)p);
 		if (val)
 			*val = v;
 	}
@@ -220,7 +222,7 @@ int probe_read(const volatile void *p, uint8_t *val)
 	return sig;
 }
 
-int probe_write(volatile void *p, uint8_t val)
+int probe_write(void *p, uint8_t val)
 {
 	int sig;
 
@@ -228,7 +230,7 @@ int probe_write(volatile void *p, uint8_t val)
 	sig = sigsetjmp(probe_env, 1);
 	if (!sig) {
 		probe_on = 1;
-		*(volatile uint8_t *)p = val;
+		WRITE_ONCE(*(uint8_t *)p, val);
 	}
 	probe_on = 0;
 	return sig;

@@ -18,6 +18,13 @@
 
 #define PG		4096ul
 #define CACHELINE	64
+#ifndef __aligned
+#define __aligned(n)	__attribute__((aligned(n)))
+#endif
+#define ARRAY_LEN(a)	(sizeof(a) / sizeof((a)[0]))
+/* User space has no READ_ONCE() of its own. */
+#define READ_ONCE(x)	(*(const __volatile__ __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(__volatile__ __typeof__(x) *)&(x) = (v))
 #define MNT_KNOBS	"/sys/fs/dsm/knobs/"
 
 extern int dsm_node;		/* DSM_NODE */
@@ -62,8 +69,8 @@ struct mem_barrier {
 int mem_barrier_wait(struct mem_barrier *b, int nr, int timeout_ms);
 
 /* Return: 0, or the signal (SIGBUS, SIGSEGV) the access got. */
-int probe_read(const volatile void *p, uint8_t *val);
-int probe_write(volatile void *p, uint8_t val);
+int probe_read(const void *p, uint8_t *val);
+int probe_write(void *p, uint8_t val);
 
 /* Wait at most @timeout_ms for @pid. Return: its status, or -1: killed by us. */
 int wait_bounded(pid_t pid, int timeout_ms);

@@ -8,11 +8,11 @@
 
 struct counters {
 	struct mem_barrier b;
-	_Alignas(PG) _Atomic uint64_t same_word;
-	_Alignas(CACHELINE) _Atomic uint64_t line[16];
-	_Alignas(PG) struct {
-		_Alignas(CACHELINE) uint64_t plain;
-	} own[16];
+	atomic_uint_least64_t same_word __aligned(PG);
+	atomic_uint_least64_t line[16] __aligned(CACHELINE);
+	struct {
+		uint64_t plain __aligned(CACHELINE);
+	} own[16] __aligned(PG);
 };
 
 SHARED_TEST(locked_increments_are_exact)
@@ -28,7 +28,7 @@ SHARED_TEST(locked_increments_are_exact)
 		atomic_fetch_add(&c->same_word, 1);
 		atomic_fetch_add(&c->line[i % 16], 1);
 		/* False sharing: no atomics, a word has one writer. */
-		c->own[dsm_node].plain++;
+		WRITE_ONCE(c->own[dsm_node].plain, READ_ONCE(c->own[dsm_node].plain) + 1);
 		if (rnd(&rng) % 256 == 0)
 			pause_us(50);
 	}
@@ -69,9 +69,9 @@ SHARED_TEST(compare_and_swap_has_one_winner)
 
 /* What the locks protect: plain words of several pages that must stay equal. */
 struct protected {
-	_Alignas(PG) uint64_t a;
-	_Alignas(PG) uint64_t b[PG / 8];
-	_Alignas(PG) uint64_t c;
+	uint64_t a __aligned(PG);
+	uint64_t b[PG / 8] __aligned(PG);
+	uint64_t c __aligned(PG);
 };
 
 static bool consistent(const struct protected *p)
@@ -79,17 +79,17 @@ static bool consistent(const struct protected *p)
 	return p->a == p->b[0] && p->a == p->b[PG / 8 - 1] && p->a == p->c;
 }
 
-static void bump(volatile struct protected *p)
+static void bump(struct protected *p)
 {
-	p->a++;
-	p->b[0]++;
-	p->b[PG / 8 - 1]++;
-	p->c++;
+	WRITE_ONCE(p->a, READ_ONCE(p->a) + 1);
+	WRITE_ONCE(p->b[0], READ_ONCE(p->b[0]) + 1);
+	WRITE_ONCE(p->b[PG / 8 - 1], READ_ONCE(p->b[PG / 8 - 1]) + 1);
+	WRITE_ONCE(p->c, READ_ONCE(p->c) + 1);
 }
 
 struct ticket {
 	struct mem_barrier b;
-	_Alignas(PG) _Atomic uint32_t next;
+	atomic_uint_least32_t next __aligned(PG);
 	_Atomic uint32_t owner;
 	struct protected data;
 };
@@ -122,8 +122,8 @@ SHARED_TEST(ticket_lock)
 
 struct peterson {
 	struct mem_barrier b;
-	_Alignas(PG) _Atomic uint32_t want[2];
-	_Alignas(PG) _Atomic uint32_t turn;
+	atomic_uint_least32_t want[2] __aligned(PG);
+	atomic_uint_least32_t turn __aligned(PG);
 	struct protected data;
 };
 
@@ -157,7 +157,7 @@ SHARED_TEST(peterson_lock)
 }
 
 struct seqlock {
-	_Alignas(PG) _Atomic uint32_t seq;
+	atomic_uint_least32_t seq __aligned(PG);
 	_Atomic uint32_t done;
 	struct protected data;
 };
@@ -183,13 +183,12 @@ SHARED_TEST(seqlock)
 	}
 	while (dsm_node && !atomic_load(&s->done)) {
 		uint32_t seq = atomic_load_explicit(&s->seq, memory_order_acquire);
-		volatile struct protected *d = &s->data;
 		uint64_t a, b, c;
 
 		ASSERT_GT(end, now_us());
-		a = d->a;
-		b = d->b[PG / 8 - 1];
-		c = d->c;
+		a = READ_ONCE(s->data.a);
+		b = READ_ONCE(s->data.b[PG / 8 - 1]);
+		c = READ_ONCE(s->data.c);
 		atomic_thread_fence(memory_order_acquire);
 		if (seq & 1 || seq != atomic_load_explicit(&s->seq, memory_order_relaxed)) {
 			sched_yield();
@@ -209,9 +208,9 @@ SHARED_TEST(seqlock)
 }
 
 struct ring {
-	_Alignas(PG) _Atomic uint32_t head;
-	_Alignas(PG) _Atomic uint32_t tail;
-	_Alignas(PG) uint64_t slot[512];
+	atomic_uint_least32_t head __aligned(PG);
+	atomic_uint_least32_t tail __aligned(PG);
+	uint64_t slot[512] __aligned(PG);
 };
 
 /* A queue around the nodes: each takes from the one before, adds 1, passes on. */

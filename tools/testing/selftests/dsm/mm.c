@@ -431,7 +431,7 @@ SHARED_TEST(unmap_and_map_under_a_writer)
 		}
 		q = mmap(NULL, PG, PROT_READ, MAP_SHARED, self->fd, 0);
 		ASSERT_NE(MAP_FAILED, q);
-		v = *(volatile uint64_t *)q;
+		v = READ_ONCE(*(uint64_t *)q);
 		ASSERT_LE(last, v);
 		last = v;
 		ASSERT_EQ(0, munmap(q, PG));

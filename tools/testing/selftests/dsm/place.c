@@ -27,19 +27,25 @@ static void set_place(struct __test_metadata *_metadata, int fd, struct dsm_ioc_
 }
 
 
-#define NEED_DSMFS()						\
-	do {							\
+/* These have nothing to test on a tmpfs. */
+#define DSMFS_TEST(name)					\
+	static void name##_on_dsmfs(struct __test_metadata *_metadata, \
+				    struct _test_data_shared *self); \
+	SHARED_TEST(name)					\
+	{							\
 		if (!dsm_real)					\
-			SKIP(return, "needs dsmfs");		\
-	} while (0)
+			SKIP(_exit(KSFT_SKIP), "needs dsmfs");	\
+		name##_on_dsmfs(_metadata, self);		\
+	}							\
+	static void name##_on_dsmfs(struct __test_metadata *_metadata, \
+				    struct _test_data_shared *self)
 
-SHARED_TEST(default_homes_agree_and_use_all_nodes)
+DSMFS_TEST(default_homes_agree_and_use_all_nodes)
 {
 	const int pages = 4096;
 	uint32_t seen = 0;
 	uint8_t *all;
 
-	NEED_DSMFS();
 	shared_open(_metadata, self, 16 * PG);
 	all = self->p;
 	if (dsm_node == 0)
@@ -60,11 +66,10 @@ SHARED_TEST(default_homes_agree_and_use_all_nodes)
 	SYNC();
 }
 
-SHARED_TEST(policies)
+DSMFS_TEST(policies)
 {
 	struct dsm_ioc_place p = { .start = 50 };
 
-	NEED_DSMFS();
 	shared_open(_metadata, self, 0);
 	if (dsm_node == 0)
 		ASSERT_EQ(0, ftruncate(self->fd, 400 * PG));
@@ -108,7 +113,7 @@ SHARED_TEST(policies)
 	SYNC();
 }
 
-SHARED_TEST(bad_policies)
+DSMFS_TEST(bad_policies)
 {
 	struct dsm_ioc_place bad[] = {
 		{ .policy = 3 }, { .policy = ~0u },
@@ -120,7 +125,6 @@ SHARED_TEST(bad_policies)
 	struct dsm_ioc_place p = { .policy = DSM_PLACE_INTERLEAVE };
 	int ro;
 
-	NEED_DSMFS();
 	shared_open(_metadata, self, 4 * PG);
 	if (dsm_node == 0) {
 		for (int i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -142,9 +146,8 @@ SHARED_TEST(bad_policies)
 	SYNC();
 }
 
-SHARED_TEST(rights_move)
+DSMFS_TEST(rights_move)
 {
-	NEED_DSMFS();
 	shared_open(_metadata, self, PG);
 	if (dsm_node == 0)
 		self->p[0] = 1;
@@ -163,13 +166,12 @@ SHARED_TEST(rights_move)
 	SYNC();
 }
 
-SHARED_TEST(evict_keeps_contents)
+DSMFS_TEST(evict_keeps_contents)
 {
 	const int pages = 64;
 	struct dsm_ioc_range r = { 0, pages };
 	int kept = 0;
 
-	NEED_DSMFS();
 	shared_open(_metadata, self, pages * PG);
 	for (int w = 0; w < dsm_nodes; w++) {
 		if (w == dsm_node) {
@@ -194,12 +196,11 @@ SHARED_TEST(evict_keeps_contents)
 	SYNC();
 }
 
-SHARED_TEST(prefetch_call)
+DSMFS_TEST(prefetch_call)
 {
 	struct dsm_ioc_range r = { 0, 32 };
 	uint64_t end;
 
-	NEED_DSMFS();
 	shared_open(_metadata, self, 32 * PG);
 	if (dsm_node == 0)
 		for (int i = 0; i < 32; i++)
@@ -230,13 +231,12 @@ static long resident_mb(void)
 }
 
 /* Node 0 writes more than it may keep; all of it is there. */
-SHARED_TEST(memory_adds_up)
+DSMFS_TEST(memory_adds_up)
 {
 	const unsigned long limit_mb = 8, pages = 3 * limit_mb * 256 / 2;
 	long old = knob_get("memory_limit_mb");
 	unsigned long kept = 0;
 
-	NEED_DSMFS();
 	shared_open(_metadata, self, pages * PG);
 	if (dsm_node == 0) {
 		ASSERT_EQ(0, knob_set("memory_limit_mb", limit_mb));
@@ -265,13 +265,12 @@ SHARED_TEST(memory_adds_up)
 	SYNC();
 }
 
-SHARED_TEST(knobs_refuse_nonsense)
+DSMFS_TEST(knobs_refuse_nonsense)
 {
 	static const char *const bad[] = { "", "x", "-1", "99999999999999999999", "1x", "4294967296" };
 	static const char *const knob[] = { "hold_us", "prefetch_pages", "fault_timeout_ms" };
 	char path[128];
 
-	NEED_DSMFS();
 	for (int k = 0; k < ARRAY_SIZE(knob); k++) {
 		long old = knob_get(knob[k]);
 

@@ -33,7 +33,7 @@ FIXTURE(shared) {
 		       dsm_node, self->seq - 1)
 
 static inline int shared_sync(struct __test_metadata *t,
-			      FIXTURE_DATA(shared) *self, int timeout_s)
+			      struct _test_data_shared *self, int timeout_s)
 {
 	char name[256];
 
@@ -59,7 +59,7 @@ FIXTURE_TEARDOWN(shared)
 
 /* Node 0 makes the file, everyone opens and maps it. */
 static inline void shared_open(struct __test_metadata *_metadata,
-			       FIXTURE_DATA(shared) *self, size_t len)
+			       struct _test_data_shared *self, size_t len)
 {
 	if (dsm_node == 0) {
 		unlink(self->path);
@@ -80,7 +80,7 @@ static inline void shared_open(struct __test_metadata *_metadata,
 }
 
 /* "dir/test" + suffix, for tests that need another file. */
-static inline const char *shared_name(FIXTURE_DATA(shared) *self, const char *suffix,
+static inline const char *shared_name(struct _test_data_shared *self, const char *suffix,
 				      char *buf, size_t size)
 {
 	snprintf(buf, size, "%s%s", self->path, suffix);

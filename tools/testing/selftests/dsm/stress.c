@@ -16,8 +16,8 @@
 #define WORDS	(PG / LINES / 8)
 
 struct line {
-	_Atomic uint64_t lock;		/* odd: being written */
-	_Atomic uint64_t word[WORDS - 1];
+	atomic_uint_least64_t lock;		/* odd: being written */
+	atomic_uint_least64_t word[WORDS - 1];
 };
 
 static uint64_t word_of(uint64_t version, unsigned long page, int line, int i)
@@ -89,7 +89,7 @@ static void oracle_step(struct __test_metadata *_metadata, struct oracle *o, uin
 	o->reads++;
 }
 
-static void evict(FIXTURE_DATA(shared) *self, unsigned long page, unsigned long nr)
+static void evict(struct _test_data_shared *self, unsigned long page, unsigned long nr)
 {
 	struct dsm_ioc_range r = { page, nr };
 
@@ -97,7 +97,7 @@ static void evict(FIXTURE_DATA(shared) *self, unsigned long page, unsigned long 
 		ioctl(self->fd, DSM_IOC_EVICT, &r);
 }
 
-static void oracle_run(struct __test_metadata *_metadata, FIXTURE_DATA(shared) *self,
+static void oracle_run(struct __test_metadata *_metadata, struct _test_data_shared *self,
 		       unsigned long pages, unsigned long ms, unsigned int evict_one_in)
 {
 	struct oracle o = { .pages = pages };
@@ -129,11 +129,8 @@ static void oracle_run(struct __test_metadata *_metadata, FIXTURE_DATA(shared) *
 			uint64_t v = 0, *seen = &o.seen[page * LINES + line];
 
 			ASSERT_EQ(0, line_read(l, page, line, &v)) TH_LOG("line %lu:%d at the end", page, line);
-			if (line_is_mine(page, line)) {
-				ASSERT_EQ(*seen, v) TH_LOG("line %lu:%d at the end", page, line);
-			} else {
-				ASSERT_LE(*seen, v) TH_LOG("line %lu:%d at the end", page, line);
-			}
+			ASSERT_TRUE(line_is_mine(page, line) ? *seen == v : *seen <= v)
+				TH_LOG("line %lu:%d at the end: %lu, was %lu", page, line, v, *seen);
 		}
 	}
 	TH_LOG("node %d: seed %#lx, %lu writes, %lu reads, %lu in flight", dsm_node, seed,
@@ -171,11 +168,11 @@ SHARED_TEST(oracle_over_the_memory_limit)
 
 struct pingpong {
 	struct mem_barrier b;
-	_Alignas(PG) _Atomic uint64_t total;
-	_Atomic uint64_t own[16];
+	atomic_uint_least64_t total __aligned(PG);
+	atomic_uint_least64_t own[16];
 };
 
-static void pingpong_run(struct __test_metadata *_metadata, FIXTURE_DATA(shared) *self,
+static void pingpong_run(struct __test_metadata *_metadata, struct _test_data_shared *self,
 			 unsigned long ms)
 {
 	struct pingpong *p;
@@ -239,7 +236,7 @@ static int prefetch_read(uint8_t *base, unsigned long page, uint64_t *v)
 }
 
 /* A reader streams over pages that a writer keeps rewriting behind and ahead. */
-static void prefetch_run(struct __test_metadata *_metadata, FIXTURE_DATA(shared) *self)
+static void prefetch_run(struct __test_metadata *_metadata, struct _test_data_shared *self)
 {
 	const unsigned long pages = 128, rounds = dsm_scale(8);
 	uint64_t last, v;

@@ -17,7 +17,7 @@
 
 #include "lib.h"
 
-static volatile sig_atomic_t stop;
+static _Atomic sig_atomic_t stop;
 
 static void on_stop(int sig)
 {
