@@ -32,6 +32,7 @@ class Transaction:
     home: Optional[int] = None
     holder: Optional[int] = None        # who sent the grant
     data: str = ""                      # page, zero, or nothing
+    fault: bool = False                 # a thread waited for it; else it was fetched ahead
     t: dict = field(default_factory=dict)
 
     @property
@@ -41,6 +42,8 @@ class Transaction:
     @property
     def kind(self) -> str:
         """read or write or upgrade, and where the grant came from."""
+        if not self.fault:
+            return "fetched ahead"
         if self.data == "zero":
             return f"{self.what}, zero page"
         if self.holder is None or self.holder == self.home:
@@ -105,6 +108,7 @@ def _granted(t: Transaction, e: Event) -> None:
 def transactions(events: list[Event]) -> list[Transaction]:
     """Those that were seen from begin to end, in order of their begin."""
     open_: dict[tuple[int, int], Transaction] = {}
+    faults: dict[tuple, int] = {}              # (node, region, page): threads that wait
     waiting: dict[tuple, Transaction] = {}     # granted, fault not returned
     done = []
     for e in events:
@@ -117,13 +121,18 @@ def transactions(events: list[Event]) -> list[Transaction]:
             if (t and e.where == t.where and e.f["old"] in WAITING and e.f["new"] in GRANTED and
                     e.f["event"] in ("GRANT", "ACK", "GETS", "GETX")):
                 t.end = e.ns
-                waiting[(e.node, *t.where)] = t
+                t.fault = faults.get((e.node, *t.where), 0) > 0
+                if t.fault:
+                    waiting[(e.node, *t.where)] = t
                 done.append(open_.pop((e.node, t.tid)))
         elif e.name in ("msg_send", "msg_recv"):
             t = open_.get((e.f["requester"], e.f["tid"]))
             if t and e.where == t.where:
                 _message(t, e)
+        elif e.name == "fault_start":
+            faults[(e.node, *e.where)] = faults.get((e.node, *e.where), 0) + 1
         elif e.name == "fault_end":
+            faults[(e.node, *e.where)] = max(0, faults.get((e.node, *e.where), 0) - 1)
             t = waiting.pop((e.node, *e.where), None)
             if t and not e.f["err"]:
                 t.woken = e.ns

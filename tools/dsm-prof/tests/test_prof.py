@@ -34,7 +34,11 @@ class Traces:
         self.add(node, ns, "step", f"region=1 page={page} tid={tid} kind={kind} event={event} "
                  f"from=0 old={old} new={new} old_dir=- new_dir=- verdict=OK")
 
+    def fault(self, ns, node, page):
+        self.add(node, ns, "fault_start", f"region=1 page={page} right=read state=I")
+
     def write_from_owner(self, t, tid, q=0, page=7):
+        self.fault(t, q, page)
         self.step(t, q, tid, "WRITE", "I", "IX", page=page)
         self.msg(t + 100, 2000, "GETX", q, 1, tid, page=page, q=q)
         self.msg(t + 3000, 2000, "INV", 1, 2, tid, page=page, q=q)
@@ -43,11 +47,15 @@ class Traces:
         self.step(t + 13100, q, tid, "GRANT", "IX", "E", "msg", page=page)
         self.add(q, t + 14100, "fault_end", f"region=1 page={page} right=write err=0 ns=1")
 
-    def read_from_home(self, t, tid):
+    def read_from_home(self, t, tid, fault=True):
+        if fault:
+            self.fault(t - 500, 0, 9)
         self.step(t, 0, tid, "READ", "I", "IS", page=9)
         self.msg(t + 100, 2000, "GETS", 0, 1, tid, page=9)
         self.msg(t + 2500, 4000, "GRANT", 1, 0, tid, "PAGE", page=9)
         self.step(t + 6600, 0, tid, "GRANT", "IS", "S", "msg", page=9)
+        if fault:
+            self.add(0, t + 6600, "fault_end", "region=1 page=9 right=read err=0 ns=1")
 
     def files(self, top):
         paths = []
@@ -86,7 +94,14 @@ class Prof(unittest.TestCase):
     def test_segments_of_a_read_from_home(self):
         t = self.load()[2][1]
         self.assertEqual(t.kind, "read, from home")
-        self.assertEqual(t.segments(), {"request": 2100, "home": 400, "grant": 4000, "acks": 100})
+        self.assertEqual(t.segments(), {"request": 2100, "home": 400, "grant": 4000, "acks": 100,
+                                        "wake": 0})
+
+    def test_fetched_ahead(self):
+        self.traces.read_from_home(80000, 3, fault=False)
+        t = self.load()[2]
+        self.assertEqual([x.kind for x in t],
+                         ["write, from owner", "read, from home", "fetched ahead"])
 
     def test_a_transaction_without_an_end_does_not_count(self):
         self.traces.step(80000, 0, 3, "READ", "I", "IS")
