@@ -61,7 +61,8 @@ static void load_file(const char *module, const char *params)
 	if (fd < 0)
 		die("%s cannot be opened: %s", module, strerror(errno));
 	spawn(deps);
-	if (syscall(SYS_finit_module, fd, params, 0) && errno != EEXIST)
+	/* EEXIST: someone else was faster, or it could not set itself up. */
+	if (syscall(SYS_finit_module, fd, params, 0) && !(errno == EEXIST && kmod_loaded()))
 		die("%s cannot be loaded: %s%s", module, strerror(errno), advice(errno));
 	close(fd);
 }

@@ -184,7 +184,7 @@ class Table:
     def __init__(self, nodes: list[Node], total: bool) -> None:
         self.nodes, self.lines = nodes, []
         self.total = total and len(nodes) > 1
-        self.width = max([13] + [len(n.title()) + 2 for n in nodes])
+        self.width = max([15] + [len(n.title()) + 2 for n in nodes])
 
     def text(self, label: str, cells: list[str]) -> None:
         self.lines.append(f"{label[:25]:<25}" + "".join(f"{c[:self.width - 1]:>{self.width}}"
