@@ -122,9 +122,9 @@ void dsm_kobj_del(struct dsm_kobj *k)
  */
 int dsm_sysfs_parse_do(const char *buf)
 {
-	bool yes;
+	u8 value;
 
-	return kstrtobool(buf, &yes) || !yes ? -EINVAL : 0;
+	return kstrtou8(buf, 0, &value) || value != 1 ? -EINVAL : 0;
 }
 
 static int dsm_dir_make(struct dsm_kobj **where, struct dsm_cluster *c,

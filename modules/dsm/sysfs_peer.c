@@ -15,7 +15,7 @@ static struct dsm_node *peer_of(struct dsm_kobj *k)
 static ssize_t peer_address_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				 char *buf)
 {
-	return sysfs_emit(buf, "%pISpc\n", dsm_node_addr(peer_of(k)));
+	return sysfs_emit(buf, "%pISc\n", dsm_node_addr(peer_of(k)));
 }
 DSM_ATTR_RO(peer, address);
 
