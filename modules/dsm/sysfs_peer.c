@@ -15,7 +15,11 @@ static struct dsm_node *peer_of(struct dsm_kobj *k)
 static ssize_t peer_address_show(struct dsm_kobj *k, const struct dsm_kattr *a,
 				 char *buf)
 {
-	return sysfs_emit(buf, "%pISc\n", dsm_node_addr(peer_of(k)));
+	const struct sockaddr_storage *addr = dsm_node_addr(peer_of(k));
+
+	if (addr->ss_family == AF_UNSPEC)	/* loop */
+		return sysfs_emit(buf, "none\n");
+	return sysfs_emit(buf, "%pISc\n", addr);
 }
 DSM_ATTR_RO(peer, address);
 

@@ -28,6 +28,8 @@ __noreturn __printf(1, 2) void usage_die(const char *format, ...);
 /* Choose the cluster by name, NULL for the only one. */
 void sysfs_select(const char *cluster);
 bool sysfs_present(void);
+/* To the user, if it is not. */
+void sysfs_say_absent(void);
 /* Path of a file below the directory of the cluster. */
 void sysfs_path(char *path, size_t size, const char *file);
 /* Return: 0 or -errno; @value is VALUE_SIZE bytes, "?" on error. */

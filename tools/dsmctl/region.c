@@ -78,8 +78,10 @@ int verb_region(int argc, char **argv)
 		return verb_evict(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "prefetch"))
 		return verb_prefetch(argc - 1, argv + 1);
-	if (!sysfs_present())
-		die("%s shows no cluster: is the module loaded?", sysfs_dir);
+	if (!sysfs_present()) {
+		sysfs_say_absent();
+		return EXIT_FAILURE;
+	}
 	if (!strcmp(argv[1], "list") && argc == 2)
 		return region_list();
 	if (!strcmp(argv[1], "show") && argc == 3)

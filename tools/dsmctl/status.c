@@ -114,8 +114,7 @@ int verb_status(int argc, char **argv)
 		usage_die("status: \"%s\" is too much", argv[optind]);
 	if (!sysfs_present()) {
 		if (!quiet)
-			fprintf(stderr, "dsmctl: %s shows no cluster: join one with \"dsmctl join\"\n",
-				sysfs_dir);
+			sysfs_say_absent();
 		return EXIT_OUT;
 	}
 	if (!quiet) {

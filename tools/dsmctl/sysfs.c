@@ -23,6 +23,26 @@ void sysfs_select(const char *cluster)
 	sysfs_dir = path;
 }
 
+void sysfs_say_absent(void)
+{
+	char **name, file[PATH_SIZE], value[VALUE_SIZE];
+	int nr = sysfs_list(".", &name);
+	bool any = false;
+
+	for (int i = 0; i < nr; i++) {
+		snprintf(file, sizeof(file), "%.64s/cluster/name", name[i]);
+		if (sysfs_get(file, value))
+			continue;
+		fprintf(stderr, any ? " %s" : "dsmctl: which cluster? dsmctl -n %s", value);
+		any = true;
+	}
+	if (any)
+		fputc('\n', stderr);
+	else
+		fprintf(stderr, "dsmctl: %s shows no cluster: join one with \"dsmctl join\"\n",
+			sysfs_dir);
+}
+
 void sysfs_path(char *path, size_t size, const char *file)
 {
 	if (snprintf(path, size, "%s/%s", sysfs_dir, file) >= (int)size)

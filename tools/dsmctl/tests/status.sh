@@ -26,6 +26,10 @@ expect() {
 }
 
 expect 3 "shows no cluster" "$dsmctl" status
+put loop0/cluster/name loop0
+put loop1/cluster/name loop1
+expect 3 "which cluster? dsmctl -n loop0 loop1" "$dsmctl" status
+expect 1 "which cluster?" "$dsmctl" region list
 for f in name=dsm transport=rdma node=0 nr_nodes=3 epoch=4 joined=1 state=in reason=none \
 	members=0-1 master=0 nr_mounts=1 nr_resident_pages=512 stats/fault_read=42 stats/hold=0 \
 	latency/evict/count=7 latency/evict/p50_ns=1500 latency/evict/p99_ns=9000; do
