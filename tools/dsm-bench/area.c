@@ -138,16 +138,15 @@ uint64_t area_time(struct area *a, size_t page, enum op op)
  */
 int area_step(struct bench *b, struct area *a, int node, enum op op)
 {
-	struct dsm_ioc_range range = { .start = 0, .nr = a->nr };
 	int err = 0;
 	size_t i;
 
 	if (b->node == node) {
-		if (op != OP_EVICT)
+		if (op == OP_UNMAP)
+			err = madvise((void *)a->p, a->nr * PAGE, MADV_DONTNEED) ? -errno : 0;
+		else
 			for (i = 0; i < a->nr; i++)
 				area_touch(a, i, op);
-		else if (ioctl(a->fd, DSM_IOC_EVICT, &range) && !b->no_place)
-			err = -errno;
 	}
 	return barrier(b, err);
 }

@@ -3,7 +3,7 @@
  * dsm-bench: the same program on every server, in step by a TCP barrier, so that
  * what it says to itself is no traffic of what it measures.
  *
- * A kind prepares pages (some nodes store, load or evict, one after another),
+ * A kind prepares pages (some nodes store, load or unmap, one after another),
  * then one node touches each once and takes the time. Raw verbs and TCP round
  * trips between the same two nodes come before, between and after the rounds of
  * samples. Kinds are in latency.c and throughput.c; a kind's run() is called on
@@ -88,7 +88,7 @@ struct area {
 	size_t nr;
 };
 
-enum op { OP_NONE, OP_READ, OP_WRITE, OP_EVICT };
+enum op { OP_NONE, OP_READ, OP_WRITE, OP_UNMAP };
 
 /**
  * struct kind - something to measure

@@ -39,17 +39,17 @@ struct latency {
 #define RAW_SMALL	"req=64 rep=64"
 
 static const struct latency read_home_clean = {
-	{ { 0, OP_WRITE }, { 0, OP_EVICT } }, 1, OP_READ, RAW_PAGE };
+	{ { 0, OP_WRITE }, { 0, OP_UNMAP } }, 1, OP_READ, RAW_PAGE };
 static const struct latency read_home_dirty = {
 	{ { 0, OP_WRITE } }, 1, OP_READ, RAW_PAGE };
 static const struct latency read_3hop = {
 	{ { 2, OP_WRITE } }, 1, OP_READ, RAW_PAGE };
 static const struct latency write_home_clean = {
-	{ { 0, OP_WRITE }, { 0, OP_EVICT } }, 1, OP_WRITE, RAW_PAGE };
+	{ { 0, OP_WRITE }, { 0, OP_UNMAP } }, 1, OP_WRITE, RAW_PAGE };
 static const struct latency write_home_dirty = {
 	{ { 0, OP_WRITE } }, 1, OP_WRITE, RAW_PAGE };
 static const struct latency write_1_sharer = {
-	{ { 0, OP_WRITE }, { 0, OP_EVICT }, { 2, OP_READ } }, 1, OP_WRITE, RAW_PAGE };
+	{ { 0, OP_WRITE }, { 0, OP_UNMAP }, { 2, OP_READ } }, 1, OP_WRITE, RAW_PAGE };
 static const struct latency write_3hop = {
 	{ { 2, OP_WRITE } }, 1, OP_WRITE, RAW_PAGE };
 static const struct latency upgrade_1_sharer = {
