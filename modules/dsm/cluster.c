@@ -306,7 +306,7 @@ int dsm_cluster_mount(struct dsm_cluster *c)
 	atomic_inc(&c->nr_mounts);
 	/* Pairs with the barrier in begin_leave(): one of the two sees the other. */
 	smp_mb__after_atomic();
-	if (!READ_ONCE(c->leaving))
+	if (!READ_ONCE(c->closing))
 		return 0;
 	dsm_cluster_umount(c);
 	return -EBUSY;
@@ -319,12 +319,12 @@ void dsm_cluster_umount(struct dsm_cluster *c)
 
 static int begin_leave(struct dsm_cluster *c)
 {
-	WRITE_ONCE(c->leaving, true);
+	WRITE_ONCE(c->closing, true);
 	/* Pairs with the barrier in dsm_cluster_mount(). */
 	smp_mb();
 	if (!atomic_read(&c->nr_mounts))
 		return 0;
-	WRITE_ONCE(c->leaving, false);
+	WRITE_ONCE(c->closing, false);
 	return -EBUSY;
 }
 

@@ -102,6 +102,7 @@ struct dsm_knobs {
  * @nr_resident: copies this node keeps, pages
  * @nr_mounts:	superblocks; the module cannot leave while there are any
  * @leaving:	this node hands over what it has
+ * @closing:	this node wants to leave: it cannot be mounted any more
  * @page_wq:	revocations and evictions: unbound, high priority
  * @ctl_wq:	membership, metadata, connections
  * @evict_work:	brings @nr_resident below the limit
@@ -149,6 +150,7 @@ struct dsm_cluster {
 	atomic_long_t nr_resident;
 	atomic_t nr_mounts;
 	bool leaving;
+	bool closing;
 	struct workqueue_struct *page_wq;
 	struct workqueue_struct *ctl_wq;
 	struct work_struct evict_work;

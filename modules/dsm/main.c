@@ -204,7 +204,7 @@ static int create_static(void)
 	int nr;
 
 	if (!peers || !*peers || node == -1) {
-		pr_err("node= and peers= are missing: insmod dsm.ko node=0 peers=10.0.0.1,10.0.0.2 (or loop=2 for a test)\n");
+		pr_err("node= and peers= are missing: try node=0 peers=10.0.0.1,10.0.0.2, or loop=2 for a test\n");
 		return -EINVAL;
 	}
 	addr = kcalloc(DSM_MAX_NODES, sizeof(*addr), GFP_KERNEL);

@@ -28,14 +28,15 @@
  * page layer can resend what was under way and rebuild directories, this is where
  * cluster.epoch follows and that begins, and where it ends with REBUILT.  Until
  * then cluster.epoch stays, so that what survivors have under way with each other
- * goes on, and what needed the lost node ends by its timeout.
+ * goes on, and what needed the lost node ends by its timeout.  REBUILT comes from
+ * dsm_meta_reap(): with no file left, nothing refers to the lost node.
  */
 static void nodes_lost(struct dsm_cluster *c, const struct dsm_nodeset *lost)
 {
 	u16 node;
 
 	dsm_nodeset_for_each(node, lost) {
-		pr_err("%s: node %u: node %u is lost; pages that it was home of, or held alone, are not available; it is not let in again before the others have left too\n",
+		pr_err("%s: node %u: node %u is lost; pages that it was home of, or held alone, are not available; it is let in again when all files are removed\n",
 		       c->name, c->self, node);
 		dsm_rpc_fail_node(c, node);
 	}
@@ -129,6 +130,7 @@ static void act_locked(struct dsm_cluster *c, const struct dsm_member_action *a)
 		break;
 	case DSM_MA_HANDOVER:
 		c->handover_to = a->node;
+		WRITE_ONCE(c->leaving, true);
 		queue_work(c->ctl_wq, &c->handover_work);
 		break;
 	case DSM_MA_KILL:

@@ -337,6 +337,8 @@ int dsm_meta_apply(struct dsm_cluster *c, const struct dsm_op *op)
 				    round_up(op->start, PAGE_SIZE), 0, 1);
 	iput(a.inode);
 	iput(a.gone);
+	if (!list_empty(&a.dead) && !dsm_meta_nr_files(c))
+		dsm_meta_members_changed(c);
 	dsm_meta_bury(&a.dead);
 	return err;
 }

@@ -25,6 +25,7 @@
 
 #include "cluster.h"
 #include "ctrl.h"
+#include "membership.h"
 #include "meta.h"
 #include "region.h"
 #include "rpc.h"
@@ -455,9 +456,23 @@ int dsm_meta_serve(struct dsm_cluster *c, struct dsm_op *op)
 	return err;
 }
 
+/* With no file left nothing refers to a lost node: it may come again. */
+static void readmit_lost(struct dsm_cluster *c, const struct dsm_view *view)
+{
+	u16 node;
+
+	lockdep_assert_held(&c->meta->op_mutex);
+	if (dsm_meta_nr_files(c))
+		return;
+	dsm_nodeset_for_each(node, &view->lost)
+		dsm_membership_event(c, DSM_ME_REBUILT, node, false);
+}
+
 /**
- * dsm_meta_reap() - nodes have gone: they use no files any more
+ * dsm_meta_reap() - nodes, or the last files, have gone
  * @c:	the cluster
+ *
+ * Who has gone uses no files any more.
  *
  * Context: process; sleeps.
  */
@@ -480,6 +495,7 @@ void dsm_meta_reap(struct dsm_cluster *c)
 		/* Under RCU in between; ids are not used again. */
 		xa_for_each(&m->files, id, f)
 			destroy_if_unused(c, id);
+		readmit_lost(c, &view);
 	}
 	mutex_unlock(&m->op_mutex);
 }

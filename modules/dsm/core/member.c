@@ -15,7 +15,7 @@ struct ctx {
 	struct dsm_member_out *out;
 };
 
-/* ---- sets and views ---- */
+/* ---- what is so ---- */
 
 static struct dsm_nodeset set_of(u16 node)
 {
@@ -25,54 +25,10 @@ static struct dsm_nodeset set_of(u16 node)
 	return s;
 }
 
-static struct dsm_nodeset set_or(struct dsm_nodeset a, const struct dsm_nodeset *b)
-{
-	for (unsigned int i = 0; i < DSM_NODESET_WORDS; i++)
-		a.w[i] |= b->w[i];
-	return a;
-}
-
-static struct dsm_nodeset set_and(struct dsm_nodeset a, const struct dsm_nodeset *b)
-{
-	for (unsigned int i = 0; i < DSM_NODESET_WORDS; i++)
-		a.w[i] &= b->w[i];
-	return a;
-}
-
-static struct dsm_nodeset set_minus(struct dsm_nodeset a, const struct dsm_nodeset *b)
-{
-	for (unsigned int i = 0; i < DSM_NODESET_WORDS; i++)
-		a.w[i] &= ~b->w[i];
-	return a;
-}
-
 static struct dsm_nodeset set_without(struct dsm_nodeset a, u16 node)
 {
 	dsm_nodeset_del(&a, node);
 	return a;
-}
-
-u16 dsm_view_master(const struct dsm_view *v)
-{
-	struct dsm_nodeset stay = set_minus(v->members, &v->leaving);
-
-	if (dsm_nodeset_empty(&stay))
-		stay = v->members;
-	return dsm_nodeset_next(&stay, 0);
-}
-
-u8 dsm_view_check(const struct dsm_view *v, u16 nr_nodes)
-{
-	struct dsm_nodeset all = set_or(v->members, &v->lost);
-	struct dsm_nodeset bad = set_minus(v->leaving, &v->members);
-	struct dsm_nodeset both = set_and(v->lost, &v->members);
-
-	if (dsm_nodeset_next(&all, nr_nodes) != DSM_NODE_NONE ||
-	    !dsm_nodeset_empty(&bad) || !dsm_nodeset_empty(&both))
-		return DSM_V_BAD_FIELD;
-	if (!v->number != dsm_nodeset_empty(&v->members))
-		return DSM_V_BAD_FIELD;
-	return DSM_V_OK;
 }
 
 static bool is_sole(const struct dsm_member *m)
@@ -82,24 +38,12 @@ static bool is_sole(const struct dsm_member *m)
 	return dsm_nodeset_empty(&others);
 }
 
-/* The next node that stays, going round: who takes over from this one. */
-static u16 successor(const struct dsm_member *m)
-{
-	struct dsm_nodeset stay = set_minus(m->view.members, &m->view.leaving);
-	u16 next;
-
-	stay = set_minus(stay, &m->suspects);
-	dsm_nodeset_del(&stay, m->self);
-	next = dsm_nodeset_next(&stay, m->self);
-	return next != DSM_NODE_NONE ? next : dsm_nodeset_next(&stay, 0);
-}
-
 /* The master as far as this node knows: those it has lost do not count. */
 static u16 master_of(const struct dsm_member *m)
 {
 	struct dsm_view v = m->view;
 
-	v.members = set_minus(v.members, &m->suspects);
+	v.members = dsm_nodeset_minus(v.members, &m->suspects);
 	return dsm_view_master(&v);
 }
 
@@ -192,7 +136,8 @@ static void begin_handover(struct ctx *c)
 {
 	enter(c, DSM_MS_LEAVING, 0);
 	c->m->want_leave = false;
-	emit(c, DSM_MA_HANDOVER)->node = successor(c->m);
+	emit(c, DSM_MA_HANDOVER)->node =
+		dsm_view_successor(&c->m->view, &c->m->suspects, c->m->self);
 }
 
 static void adopt_as_member(struct ctx *c)
@@ -214,26 +159,26 @@ static void adopt(struct ctx *c, const struct dsm_view *v)
 {
 	struct dsm_member *m = c->m;
 	bool was_in = dsm_member_is_in(m);
-	struct dsm_nodeset gone = set_minus(m->view.members, &v->members);
-	struct dsm_nodeset lost = set_and(gone, &v->lost);
-	struct dsm_nodeset back = set_and(m->suspects, &m->linked);
-	struct dsm_nodeset left = set_minus(gone, &v->lost);
+	struct dsm_nodeset gone = dsm_nodeset_minus(m->view.members, &v->members);
+	struct dsm_nodeset lost = dsm_nodeset_and(gone, &v->lost);
+	struct dsm_nodeset back = dsm_nodeset_and(m->suspects, &m->linked);
+	struct dsm_nodeset left = dsm_nodeset_minus(gone, &v->lost);
 
 	if (was_in) {
-		m->departed = set_or(m->departed, &left);
+		m->departed = dsm_nodeset_or(m->departed, &left);
 		m->linger_us = c->ev->now_us + DSM_MEMBER_LINGER_US;
 	}
-	m->departed = set_without(set_minus(m->departed, &v->members), m->self);
+	m->departed = set_without(dsm_nodeset_minus(m->departed, &v->members), m->self);
 	m->view = *v;
-	m->suspects = set_and(m->suspects, &v->members);
+	m->suspects = dsm_nodeset_and(m->suspects, &v->members);
 	if (m->pending != DSM_NODE_NONE &&
 	    dsm_nodeset_has(&v->members, m->pending))
 		m->pending = DSM_NODE_NONE;
 	/* A lost node that is linked again is another incarnation. */
-	emit_kill(c, set_minus(lost, &back));
+	emit_kill(c, dsm_nodeset_minus(lost, &back));
 	if (dsm_nodeset_has(&v->members, m->self)) {
 		adopt_as_member(c);
-		tell_status(c, set_minus(m->linked, &v->members));
+		tell_status(c, dsm_nodeset_minus(m->linked, &v->members));
 	} else {
 		enter_gone(c, m->state == DSM_MS_DONE ? DSM_MR_LEFT : DSM_MR_EXPELLED);
 	}
@@ -242,11 +187,11 @@ static void adopt(struct ctx *c, const struct dsm_view *v)
 /* The next view, by the master. */
 static void publish(struct ctx *c, struct dsm_view *v, u32 round)
 {
-	struct dsm_nodeset to = set_or(v->members, &c->m->view.members);
+	struct dsm_nodeset to = dsm_nodeset_or(v->members, &c->m->view.members);
 	struct dsm_member_packet *p;
 
 	v->number = c->m->view.number + 1;
-	to = set_without(set_minus(to, &v->lost), c->m->self);
+	to = set_without(dsm_nodeset_minus(to, &v->lost), c->m->self);
 	if (!dsm_nodeset_empty(&to)) {
 		p = emit_send(c, to, DSM_MM_VIEW);
 		p->view = *v;
@@ -270,7 +215,7 @@ static void form(struct ctx *c)
 
 static bool all_accepted(const struct dsm_member *m)
 {
-	struct dsm_nodeset missing = set_minus(m->voters, &m->accepted);
+	struct dsm_nodeset missing = dsm_nodeset_minus(m->voters, &m->accepted);
 
 	return dsm_nodeset_empty(&missing);
 }
@@ -380,7 +325,7 @@ static void try_join(struct ctx *c)
 static u8 join_reason(struct ctx *c, const struct dsm_member_packet *p)
 {
 	struct dsm_member *m = c->m;
-	struct dsm_nodeset missing = set_minus(m->view.members, &p->linked);
+	struct dsm_nodeset missing = dsm_nodeset_minus(m->view.members, &p->linked);
 
 	if (!is_master(m))
 		return DSM_MR_NOT_MASTER;
@@ -581,17 +526,6 @@ static u8 on_status(struct ctx *c, const struct dsm_member_packet *p)
 
 /* ---- links ---- */
 
-static bool has_quorum(const struct dsm_member *m)
-{
-	struct dsm_nodeset rest = set_minus(m->view.members, &m->suspects);
-	u16 nr = dsm_nodeset_weight(&m->view.members);
-	u16 nr_rest = dsm_nodeset_weight(&rest);
-
-	return 2 * nr_rest > nr ||
-	       (2 * nr_rest == nr &&
-		dsm_nodeset_has(&rest, dsm_nodeset_next(&m->view.members, 0)));
-}
-
 /* A member is not coming back as the one it was. */
 static void lose(struct ctx *c, u16 node)
 {
@@ -607,18 +541,18 @@ static void lose(struct ctx *c, u16 node)
 		return;
 	}
 	dsm_nodeset_add(&m->suspects, node);
-	if (!has_quorum(m)) {
+	if (!dsm_view_has_quorum(&m->view, &m->suspects)) {
 		enter_gone(c, DSM_MR_MINORITY);
 		return;
 	}
-	v.members = set_minus(v.members, &m->suspects);
-	v.leaving = set_minus(v.leaving, &m->suspects);
+	v.members = dsm_nodeset_minus(v.members, &m->suspects);
+	v.leaving = dsm_nodeset_minus(v.leaving, &m->suspects);
 	master = dsm_view_master(&v);
 	if (master != m->self) {
 		emit_send(c, set_of(master), DSM_MM_SUSPECT)->node = node;
 		return;
 	}
-	v.lost = set_or(v.lost, &m->suspects);
+	v.lost = dsm_nodeset_or(v.lost, &m->suspects);
 	v.epoch++;
 	publish(c, &v, 0);
 }
@@ -868,64 +802,4 @@ void dsm_member_step(struct dsm_member *m, const struct dsm_member_event *ev,
 	out->verdict = has_node(m, ev) ? on_event(&c) : DSM_V_BAD_SENDER;
 	proceed(&c);
 	m->deadline_us = next_deadline(m, ev->now_us);
-}
-
-/* ---- names ---- */
-
-#define NAME_OF(table, i) \
-	((i) < sizeof(table) / sizeof((table)[0]) ? (table)[i] : "?")
-
-const char *dsm_member_state_name(u8 state)
-{
-	static const char * const names[DSM_NR_MEMBER_STATES] = {
-#define X(name) [DSM_MS_##name] = #name,
-		DSM_MEMBER_STATES(X)
-#undef X
-	};
-
-	return NAME_OF(names, state);
-}
-
-const char *dsm_member_msg_name(u8 type)
-{
-	static const char * const names[DSM_NR_MEMBER_MSGS] = {
-#define X(name) [DSM_MM_##name] = #name,
-		DSM_MEMBER_MSGS(X)
-#undef X
-	};
-
-	return NAME_OF(names, type);
-}
-
-const char *dsm_member_event_name(u8 event)
-{
-	static const char * const names[DSM_NR_MEMBER_EVENTS] = {
-#define X(name) [DSM_ME_##name] = #name,
-		DSM_MEMBER_EVENTS(X)
-#undef X
-	};
-
-	return NAME_OF(names, event);
-}
-
-const char *dsm_member_action_name(u8 type)
-{
-	static const char * const names[DSM_NR_MEMBER_ACTIONS] = {
-#define X(name) [DSM_MA_##name] = #name,
-		DSM_MEMBER_ACTIONS(X)
-#undef X
-	};
-
-	return NAME_OF(names, type);
-}
-
-const char *dsm_member_reason_name(u8 reason)
-{
-	static const char * const names[DSM_NR_MEMBER_REASONS] = {
-#define X(name) [DSM_MR_##name] = #name,
-		DSM_MEMBER_REASONS(X)
-#undef X
-	};
-
-	return NAME_OF(names, reason);
 }

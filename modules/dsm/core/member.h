@@ -363,6 +363,26 @@ u16 dsm_view_master(const struct dsm_view *v);
 u8 dsm_view_check(const struct dsm_view *v, u16 nr_nodes);
 
 /**
+ * dsm_view_successor() - who takes over from a node that leaves
+ * @v:		the view
+ * @missing:	nodes not to count on
+ * @node:	the leaver
+ *
+ * Return: the next node that stays, going round, or DSM_NODE_NONE.
+ */
+u16 dsm_view_successor(const struct dsm_view *v, const struct dsm_nodeset *missing,
+		       u16 node);
+
+/**
+ * dsm_view_has_quorum() - may the members that are not missing go on?
+ * @v:		the view
+ * @missing:	the others
+ *
+ * At most one part of the members may.
+ */
+bool dsm_view_has_quorum(const struct dsm_view *v, const struct dsm_nodeset *missing);
+
+/**
  * dsm_member_is_in() - does this node take part?
  * @m:	the machine
  */

@@ -40,6 +40,31 @@ static inline bool dsm_nodeset_equal(const struct dsm_nodeset *a,
 		 (a->w[2] ^ b->w[2]) | (a->w[3] ^ b->w[3]));
 }
 
+static inline struct dsm_nodeset dsm_nodeset_or(struct dsm_nodeset a,
+						const struct dsm_nodeset *b)
+{
+	for (unsigned int i = 0; i < DSM_NODESET_WORDS; i++)
+		a.w[i] |= b->w[i];
+	return a;
+}
+
+static inline struct dsm_nodeset dsm_nodeset_and(struct dsm_nodeset a,
+						 const struct dsm_nodeset *b)
+{
+	for (unsigned int i = 0; i < DSM_NODESET_WORDS; i++)
+		a.w[i] &= b->w[i];
+	return a;
+}
+
+/* What is in @a and not in @b. */
+static inline struct dsm_nodeset dsm_nodeset_minus(struct dsm_nodeset a,
+						   const struct dsm_nodeset *b)
+{
+	for (unsigned int i = 0; i < DSM_NODESET_WORDS; i++)
+		a.w[i] &= ~b->w[i];
+	return a;
+}
+
 static inline unsigned int dsm_word_weight(u64 w)
 {
 	unsigned int n = 0;
