@@ -17,8 +17,12 @@
 /* Further messages a frame can take without a payload page. */
 #define DSM_TX_MSGS	8
 
-/* A received frame waits at most this long for an ack (and in a timer tick). */
-#define DSM_ACK_DELAY_MS	2
+/*
+ * A received frame waits at most this long for an ack.  An ack only gives the
+ * sender memory and credit back, so there is no hurry: in a conversation it
+ * rides on a later frame, and costs nothing.
+ */
+#define DSM_ACK_DELAY_MS	40
 
 /*
  * So many CTRL frames wait for the cluster layer at most: beyond that the peer
