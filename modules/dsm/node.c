@@ -157,7 +157,7 @@ int dsm_node_connected(struct dsm_node *n, const struct dsm_hello *h)
 	if (r == DSM_LR_ERROR) {
 		dsm_link_lost(&n->link);
 		spin_unlock_bh(&n->lock);
-		pr_warn_ratelimited("%s: node %u: the hello of node %u contradicts what was agreed on: not connected\n",
+		pr_info_ratelimited("%s: node %u: node %u remembers another conversation: trying again\n",
 				    n->c->name, n->c->self, n->id);
 		return -EPROTO;
 	}

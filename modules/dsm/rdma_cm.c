@@ -17,10 +17,10 @@
  * logs, rate-limited, unless the reason is ordinary.
  *
  * Locking: rdma_cm calls one handler at a time for an id.  A connection's own
- * handler may use it: the close work destroys the id, and so waits for the
- * handler, before it frees the connection.  In the request handler this holds
- * from dsm_conn_publish() on; before that the handler owns the connection alone,
- * and a non-zero return makes rdma_cm destroy the id.
+ * handler may use it: the close work waits for the handler before it takes the
+ * connection apart, and destroys the id before it frees the connection.  In the
+ * request handler this holds from dsm_conn_publish() on; before that the handler
+ * owns the connection alone, and a non-zero return makes rdma_cm destroy the id.
  */
 #include <linux/in.h>
 #include <linux/in6.h>
@@ -97,8 +97,6 @@ static int dsm_conn_request(struct dsm_conn *conn)
 	struct dsm_rdma_hello h;
 	int err;
 
-	if (READ_ONCE(conn->dead))
-		return -ENOTCONN;
 	err = dsm_conn_setup(conn);
 	if (err)
 		return err;
@@ -173,8 +171,12 @@ static int dsm_conn_handle(struct dsm_conn *conn, struct rdma_cm_event *event)
 static int dsm_conn_handler(struct rdma_cm_id *id, struct rdma_cm_event *event)
 {
 	struct dsm_conn *conn = id->context;
-	int err = dsm_conn_handle(conn, event);
+	int err;
 
+	/* Being taken down; pairs with dsm_conn_close(). */
+	if (READ_ONCE(conn->dead))
+		return 0;
+	err = dsm_conn_handle(conn, event);
 	if (!err)
 		return 0;
 	if (err != -ECONNREFUSED && err != -ENOTCONN &&

@@ -12,8 +12,9 @@
  * Recovery: whoever sees something wrong, in whatever context, calls
  * dsm_conn_fail(): the first call queues the close work.  That one stops all
  * posting, destroys the queue pair and then the completion queue (which waits
- * for the handler), gives all frames and buffers back, and reports the loss.  No
- * completion is waited for, so there is nothing a dead device could withhold.
+ * for the handler), gives all frames and buffers back, reports the loss, and
+ * makes way for the next connection.  No completion is waited for, so there is
+ * nothing a dead device could withhold.
  *
  * Locking: up_lock > node lock > tx_lock, rx_lock.  dsm_conn.dead is set without
  * a lock, and then each lock is taken and dropped once: who holds one of them
@@ -167,17 +168,22 @@ void dsm_conn_teardown(struct dsm_conn *conn)
 	conn->pd = NULL;
 }
 
-/* The device may be gone as soon as the id is: so that comes last. */
+/*
+ * The device may be gone as soon as the id is, so that comes last.  It may take
+ * its time (ib_cm waits for its own messages); a new connection need not wait.
+ */
 static void dsm_conn_close(struct work_struct *work)
 {
 	struct dsm_conn *conn = container_of(work, struct dsm_conn, close);
 	struct dsm_rdma_peer *peer = conn->peer;
 
 	dsm_conn_shut(conn);
+	/* A handler that did not see it has ended; setting up is done there. */
+	rdma_lock_handler(conn->id);
+	rdma_unlock_handler(conn->id);
 	/* The peer shall not have to find out; an error means it knows. */
 	rdma_disconnect(conn->id);
 	dsm_conn_teardown(conn);
-	rdma_destroy_id(conn->id);
 	if (conn->up)
 		dsm_node_lost(conn->node);
 
@@ -186,6 +192,7 @@ static void dsm_conn_close(struct work_struct *work)
 	peer->nr_closed++;
 	wake_up_all(&peer->closed);
 	spin_unlock_bh(&peer->lock);
+	rdma_destroy_id(conn->id);
 	dsm_conn_free(conn);
 }
 

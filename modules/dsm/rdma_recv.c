@@ -181,14 +181,16 @@ static void dsm_conn_received(struct ib_cq *cq, struct ib_wc *wc)
 	}
 	/* Pairs with dsm_conn_establish(). */
 	if (unlikely(!smp_load_acquire(&conn->up))) {
+		/*
+		 * No rdma_notify(): if the connection is given up right after
+		 * it, ib_cm forgets to cancel its reply, and destroying the id
+		 * takes a minute.  The peer repeats its last word anyway.
+		 */
 		if (conn->active) {
 			if (dsm_conn_stash(conn, rx, wc->byte_len))
 				return;
-		} else {
-			/* Should the peer's last word be lost, this is it. */
-			rdma_notify(conn->id, IB_EVENT_COMM_EST);
-			if (dsm_conn_establish(conn))
-				return;
+		} else if (dsm_conn_establish(conn)) {
+			return;
 		}
 	}
 	if (dsm_conn_deliver(conn, rx, wc->byte_len))
