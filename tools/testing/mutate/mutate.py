@@ -30,7 +30,7 @@ def cc(src, obj, *dirs):
 
 def objs_of_core():
     text = open(os.path.join(CORE, "Makefile.core")).read()
-    names = re.search(r"dsm-core-objs := (.*)", text).group(1).split()
+    names = " ".join(re.findall(r"dsm-core-objs [:+]= (.*)", text)).split()
     return [n[:-2] for n in names if os.path.exists(os.path.join(CORE, n[:-2] + ".c"))]
 
 
