@@ -4,18 +4,21 @@
  * layer asks of the home of pages.
  *
  * Zap: the home takes the page over as any writer would, so everyone else has
- * given it up, and then forgets it.
+ * given it up, and then forgets it.  It cannot forget a page that the next node
+ * waits for already, and where nodes fight for a page one always does: then the
+ * page is cleared before it goes there.
  *
  * Handing over: from the moment the successor is set, a request that finds no
  * entry here is passed on as well; then each entry is moved.
  */
+#include <linux/highmem.h>
 #include <linux/pagemap.h>
 
 #include "cluster.h"
 #include "node.h"
 #include "region.h"
 
-#define MAX_TRIES	100
+#define MAX_TRIES	4
 #define POLL_MS		2
 
 static bool is_zero(struct dsm_entry *e)
@@ -23,8 +26,8 @@ static bool is_zero(struct dsm_entry *e)
 	return !e->dir || dsm_dir_idle(e->dir) || e->dir->state == DSM_DS_MOVED;
 }
 
-/* Return: 1 if the page is zero now, 0 if it was taken away again. */
-static int zap_once(struct dsm_region *r, u64 index)
+/* Return: 1 if the page is zero now, 0 if others want it and not @clear. */
+static int zap_once(struct dsm_region *r, u64 index, bool clear)
 {
 	struct dsm_entry *e;
 	struct page *page;
@@ -48,6 +51,11 @@ static int zap_once(struct dsm_region *r, u64 index)
 		spin_unlock_bh(&e->lock);
 		dsm_entry_put(e);
 	}
+	/* A revocation waits for the page lock before it gives the page away. */
+	if (!err && clear) {
+		clear_highpage(page);
+		err = 1;
+	}
 	unlock_page(page);
 	put_page(page);
 	dsm_node_flush(r->cluster);
@@ -56,15 +64,14 @@ static int zap_once(struct dsm_region *r, u64 index)
 
 static int zap_page(struct dsm_region *r, u64 index)
 {
-	for (int i = 0; i < MAX_TRIES; i++) {
-		int ret = zap_once(r, index);
+	int ret = 0;
 
-		if (ret > 0)
-			return 0;
+	for (int i = 1; i <= MAX_TRIES && ret <= 0; i++) {
+		ret = zap_once(r, index, i == MAX_TRIES);
 		if (ret < 0 && ret != -ENOMEM)
 			return ret;
 	}
-	return -ETIMEDOUT;
+	return ret < 0 ? ret : 0;
 }
 
 static bool wants_zap(struct dsm_entry *e)
