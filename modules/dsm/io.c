@@ -163,7 +163,7 @@ ssize_t dsm_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		return -EINTR;
 	n = generic_write_checks(iocb, from);
 	if (n > 0)
-		n = file_remove_privs(iocb->ki_filp) ?: n;
+		n = file_modified(iocb->ki_filp) ?: n;
 	if (n > 0) {
 		if (iocb->ki_flags & IOCB_APPEND)
 			err = dsm_inode_append(inode, n, &iocb->ki_pos);
