@@ -30,6 +30,20 @@ def down(c: Cluster, i: int, timeout: float = 60) -> None:
     c[i].exec("sh", SCRIPT, "down", timeout=timeout, check=True)
 
 
+def bury(c: Cluster) -> None:
+    """Whatever a failed case left."""
+    for n in c.nodes:
+        if n.alive:
+            n.sh("pkill -9 -x traffic; true")
+            down(c, n.index)
+
+
+def fresh(c: Cluster, args: str = "") -> None:
+    """insmod and mount everywhere, from a clean start."""
+    bury(c)
+    c.dsm_up(args)
+
+
 def insmod(c: Cluster, i: int, args: str, timeout: float = 60):
     return c[i].sh(f"insmod {c.kernel.dsm_ko} {args}", timeout=timeout)
 

@@ -14,7 +14,7 @@ READ = "head -c 100 /dev/dsm/frozen >/dev/null"
 
 
 def _frozen(c, args):
-    c.dsm_up(args)
+    fresh(c, args)
     c[1].sh(FILL, check=True)
     # What was written here is not what counts as held for ever.
     c[1].pause()

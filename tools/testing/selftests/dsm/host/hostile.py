@@ -23,6 +23,7 @@ def _up(c):
 
 def _attack(c, mode, count, timeout=150):
     """Hostile traffic beside verified traffic; returns the counts and node 1's log."""
+    bury(c)
     _up(c)
     for i in GOOD:
         log(c[i])

@@ -8,7 +8,7 @@ from dsmhost import *  # noqa: E402,F403 pylint: disable=wildcard-import,unused-
 
 
 def _leave_and_rejoin(c, who):
-    c.dsm_up()
+    fresh(c)
     others = [i for i in range(c.nr_nodes) if i != who]
     known = {i: finish(t, 60).sum for i, t in [(i, traffic(c, i, 2)) for i in range(c.nr_nodes)]}
     jobs = {i: traffic(c, i, 120, expected=known[i]) for i in others}
@@ -44,7 +44,7 @@ def test_last_leaves(c):
 
 def test_one_after_the_other(c):
     """The contents end up on the last one, and spread again."""
-    c.dsm_up()
+    fresh(c)
     c[0].sh("head -c 2097152 /dev/urandom >/tmp/data; cp /tmp/data /dev/dsm/data", check=True)
     want = c[0].exec("sha256sum", "/tmp/data", check=True).out.split()[0]
     for n in c.nodes:

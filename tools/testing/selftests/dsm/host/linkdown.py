@@ -27,20 +27,20 @@ def _outage(c, begin, end, seconds):
 
 
 def test_carrier(c):
-    c.dsm_up()
+    fresh(c)
     _outage(c, lambda: c[1].link(False), lambda: c[1].link(True), (1, 3))
     c.dsm_down()
 
 
 def test_silent_cut(c):
-    c.dsm_up()
+    fresh(c)
     _outage(c, lambda: c.cut([0], [1]), c.heal, (1, 3))
     c.dsm_down()
 
 
 def test_loss(c):
     """Five percent of all packets vanish: RDMA's retries, or ours."""
-    c.dsm_up()
+    fresh(c)
     c.loss([0], [1], 50)
     known = [finish(t, 90).sum for t in [traffic(c, i, 8, pages=16) for i in range(2)]]
     c.heal()
@@ -50,7 +50,7 @@ def test_loss(c):
 
 
 def test_metadata_over_an_outage(c):
-    c.dsm_up()
+    fresh(c)
     job = c[1].spawn(["sh", "-c", "for i in $(seq 60); do echo $i >/dev/dsm/f$i || exit 1; done"])
     time.sleep(0.2)
     c.cut([0], [1])

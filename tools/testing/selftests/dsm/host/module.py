@@ -9,14 +9,14 @@ from dsmhost import *  # noqa: E402,F403 pylint: disable=wildcard-import,unused-
 
 def test_cycles_leave_nothing(c):
     for _ in range(4):
-        c.dsm_up()
+        fresh(c)
         c.dsm_down()
     for n in c.nodes:
         clean(n)
 
 
 def test_busy_is_said(c):
-    c.dsm_up()
+    fresh(c)
     job = traffic(c, 1, 60)
     wait_for("traffic starts", 10, lambda: "start" in job.text(17))
     r = c[1].exec("umount", "/dev/dsm")
@@ -31,7 +31,7 @@ def test_busy_is_said(c):
 
 def test_reload_under_traffic(c):
     """What a node wrote is there when it comes back; the other one goes on."""
-    c.dsm_up()
+    fresh(c)
     steady = traffic(c, 0, 120)
     known = 0
     for _ in range(3):
@@ -47,7 +47,7 @@ def test_reload_under_traffic(c):
 
 
 def test_umount_during_traffic(c):
-    c.dsm_up()
+    fresh(c)
     steady, job = traffic(c, 0, 60), traffic(c, 1, 60)
     wait_for("traffic starts", 10, lambda: "start" in job.text(17))
     c[1].exec("umount", "-l", "/dev/dsm", check=True)
@@ -63,7 +63,7 @@ def test_umount_during_traffic(c):
 
 def test_killed_traffic(c):
     """SIGKILL in the middle of faults leaves nothing behind, again and again."""
-    c.dsm_up()
+    fresh(c)
     steady = traffic(c, 0, 90)
     for _ in range(8):
         job = traffic(c, 1, 60, pages=8)
