@@ -408,6 +408,25 @@ static int dsm_rdma_listen(struct dsm_rdma *rdma, sa_family_t family)
 	return 0;
 }
 
+/* Not fatal: the device may come later.  But who waits for it should know. */
+static void dsm_rdma_check_own(struct dsm_rdma *rdma)
+{
+	struct sockaddr_storage own = rdma->c->addr;
+	struct rdma_cm_id *id;
+
+	if (!own.ss_family)
+		return;
+	id = rdma_create_id(&init_net, dsm_rdma_listener, rdma, RDMA_PS_TCP,
+			    IB_QPT_RC);
+	if (IS_ERR(id))
+		return;
+	dsm_addr_set_port(&own, 0);
+	if (rdma_bind_addr(id, (struct sockaddr *)&own))
+		pr_warn("dsm: %s: no RDMA device has %pISc, which node=%u is in peers=; see 'rdma link'\n",
+			rdma->c->name, &own, rdma->c->self);
+	rdma_destroy_id(id);
+}
+
 static int dsm_rdma_start(struct dsm_cluster *c)
 {
 	struct dsm_rdma *rdma;
@@ -428,6 +447,7 @@ static int dsm_rdma_start(struct dsm_cluster *c)
 		return -ENOMEM;
 	}
 	c->transport = rdma;
+	dsm_rdma_check_own(rdma);
 	err = dsm_rdma_listen(rdma, c->addr.ss_family ?: AF_INET);
 	if (err) {
 		c->transport = NULL;
