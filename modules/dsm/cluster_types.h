@@ -22,6 +22,7 @@
 #include "stats.h"
 
 struct dsm_backlog;
+struct dsm_entry;
 struct dsm_node;
 struct dsm_meta;
 struct dsm_transport_ops;
@@ -107,6 +108,7 @@ struct dsm_knobs {
  * @ctl_wq:	membership, metadata, connections
  * @evict_work:	brings @nr_resident below the limit
  * @shrinker:	of the page cache of copies
+ * @pending:	requests out, by low bits of the transaction id; see engine.c
  * @backlog:	messages put off for want of memory or metadata
  * @evict_wait:	woken when copies were given up
  * @evict_scan:	pages the shrinker asked for
@@ -155,6 +157,7 @@ struct dsm_cluster {
 	struct workqueue_struct *ctl_wq;
 	struct work_struct evict_work;
 	struct shrinker *shrinker;
+	struct dsm_entry __rcu **pending;
 	struct dsm_backlog *backlog;
 	wait_queue_head_t evict_wait;
 	atomic_long_t evict_scan;

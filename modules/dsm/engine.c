@@ -158,6 +158,82 @@ static bool execute(struct dsm_entry *e, struct dsm_out *out, struct page **page
 	return revoked;
 }
 
+/* ---- requests out ---- */
+
+/*
+ * A grant without a head names the low bits of the transaction id only, so no
+ * two requests that are out share them.  Should there be no free slot, the id
+ * says so (DSM_TID_WIDE), and the answer comes with a head.
+ */
+#define NR_SLOTS	4096u
+#define SLOT_TRIES	4
+
+static_assert(NR_SLOTS <= DSM_IMM_TID_MASK + 1 && NR_SLOTS <= DSM_NO_SLOT);
+
+static u32 fresh_tid(struct dsm_cluster *c)
+{
+	u32 tid;
+
+	do {
+		tid = atomic_inc_return(&c->tid) & ~DSM_TID_WIDE;
+	} while (!tid);
+	return tid;
+}
+
+static u32 claim_slot(struct dsm_entry *e)
+{
+	struct dsm_cluster *c = e->region->cluster;
+	u32 tid = 0;
+
+	for (int i = 0; i < SLOT_TRIES; i++) {
+		tid = fresh_tid(c);
+		if (!cmpxchg((__force struct dsm_entry **)&c->pending[tid % NR_SLOTS],
+			     NULL, e)) {
+			e->slot = tid % NR_SLOTS;
+			return tid;
+		}
+	}
+	return tid | DSM_TID_WIDE;
+}
+
+void dsm_entry_release_slot_locked(struct dsm_entry *e)
+{
+	lockdep_assert_held(&e->lock);
+	if (e->slot == DSM_NO_SLOT)
+		return;
+	rcu_assign_pointer(e->region->cluster->pending[e->slot], NULL);
+	e->slot = DSM_NO_SLOT;
+}
+
+static bool is_asking(const struct dsm_entry *e)
+{
+	return e->core.state == DSM_PS_IS || e->core.state == DSM_PS_IX ||
+	       e->core.state == DSM_PS_SX || e->core.state == DSM_PS_SX_AWAY;
+}
+
+/* Return: the record, locked, with a reference, whose request @low is; or NULL. */
+static struct dsm_entry *find_asking(struct dsm_cluster *c, u32 low)
+{
+	struct dsm_entry *e;
+
+	rcu_read_lock();
+	e = rcu_dereference(c->pending[low % NR_SLOTS]);
+	if (e && !refcount_inc_not_zero(&e->refs))
+		e = NULL;
+	rcu_read_unlock();
+	if (!e)
+		return NULL;
+	spin_lock_bh(&e->lock);
+	__release(&e->lock);
+	if (e->slot == low % NR_SLOTS && is_asking(e) &&
+	    (e->core.tid & DSM_IMM_TID_MASK) == low)
+		return e;
+	__acquire(&e->lock);
+	spin_unlock_bh(&e->lock);
+	dsm_entry_put(e);
+	return NULL;
+}
+
 /* ---- steps ---- */
 
 static void init_event(const struct dsm_entry *e, struct dsm_event *ev)
@@ -175,16 +251,6 @@ static void init_event(const struct dsm_entry *e, struct dsm_event *ev)
 	ev->gen = r->gen;
 	ev->page = e->index;
 	ev->now_us = ktime_to_us(ktime_get());
-}
-
-static u32 fresh_tid(struct dsm_cluster *c)
-{
-	u32 tid;
-
-	do {
-		tid = atomic_inc_return(&c->tid);
-	} while (!tid);
-	return tid;
 }
 
 static u8 step_once(struct dsm_entry *e, const struct dsm_event *ev,
@@ -221,6 +287,8 @@ static u8 run(struct dsm_entry *e, struct dsm_event *ev, struct page **page)
 		bool more = out->more;
 
 		revoked = execute(e, out, page);
+		if (e->slot != DSM_NO_SLOT && !is_asking(e))
+			dsm_entry_release_slot_locked(e);
 		if (!revoked && !more)
 			return verdict;
 		/*
@@ -251,7 +319,11 @@ int dsm_entry_event_locked(struct dsm_entry *e, u8 local, u16 target, u32 hold_u
 	ev.local = local;
 	ev.target = target;
 	ev.hold_us = hold_us;
-	ev.fresh_tid = fresh_tid(e->region->cluster);
+	/* Before the step: the answer may be quick. */
+	if ((local == DSM_PE_READ || local == DSM_PE_WRITE) && !is_asking(e))
+		ev.fresh_tid = claim_slot(e);
+	else
+		ev.fresh_tid = fresh_tid(e->region->cluster);
 	return run(e, &ev, NULL) == DSM_V_OK ? 0 : -EINVAL;
 }
 
@@ -326,11 +398,38 @@ static int ready_dir(struct dsm_entry *e, const struct dsm_msg *m, u16 home)
 }
 
 /* Return: 0, -EPROTO, or -EAGAIN / -ENOMEM: try again later. */
+static int deliver_locked(struct dsm_entry *e, const struct dsm_msg *m,
+			  struct page **page, const struct dsm_nodeset *set)
+{
+	struct dsm_cluster *c = e->region->cluster;
+	struct dsm_event ev;
+	int err;
+
+	init_event(e, &ev);
+	err = ready_dir(e, m, ev.home);
+	if (err)
+		return err;
+	ev.kind = DSM_EK_MSG;
+	ev.msg = *m;
+	ev.room = dsm_evict_has_room(c);
+	if (set)
+		ev.set = *set;
+	else
+		dsm_nodeset_clear(&ev.set);
+	ev.fresh_tid = fresh_tid(c);
+	if (m->type == DSM_MSG_INV)
+		dsm_count(c, inv_received);
+	else if (m->type == DSM_MSG_FWDS && e->core.state == DSM_PS_E)
+		dsm_count(c, downgrade);
+	err = count_verdict(c, m, run(e, &ev, page));
+	dsm_entry_prune_locked(e);
+	return err;
+}
+
 static int handle(struct dsm_cluster *c, const struct dsm_msg *m,
 		  struct page **page, const struct dsm_nodeset *set)
 {
 	struct dsm_region *r = dsm_region_find(c, m->region);
-	struct dsm_event ev;
 	struct dsm_entry *e;
 	int err = -ENOMEM;
 
@@ -355,24 +454,7 @@ static int handle(struct dsm_cluster *c, const struct dsm_msg *m,
 		}
 	}
 
-	init_event(e, &ev);
-	err = ready_dir(e, m, ev.home);
-	if (!err) {
-		ev.kind = DSM_EK_MSG;
-		ev.msg = *m;
-		ev.room = dsm_evict_has_room(c);
-		if (set)
-			ev.set = *set;
-		else
-			dsm_nodeset_clear(&ev.set);
-		ev.fresh_tid = fresh_tid(c);
-		if (m->type == DSM_MSG_INV)
-			dsm_count(c, inv_received);
-		else if (m->type == DSM_MSG_FWDS && e->core.state == DSM_PS_E)
-			dsm_count(c, downgrade);
-		err = count_verdict(c, m, run(e, &ev, page));
-	}
-	dsm_entry_prune_locked(e);
+	err = deliver_locked(e, m, page, set);
 	spin_unlock_bh(&e->lock);
 	dsm_entry_put(e);
 out:
@@ -507,6 +589,33 @@ int dsm_engine_rx(struct dsm_cluster *c, const struct dsm_msg *m,
 	return err;
 }
 
+int dsm_engine_rx_compact(struct dsm_cluster *c, struct dsm_msg *m,
+			  struct page **page)
+{
+	struct dsm_entry *e = find_asking(c, m->tid);
+	int err = -EAGAIN;
+
+	dsm_count(c, msg_received);
+	if (!e) {
+		dsm_count(c, msg_late);
+		return 0;
+	}
+	m->tid = e->core.tid;
+	m->epoch = READ_ONCE(c->epoch);
+	m->region = e->region->id;
+	m->gen = e->region->gen;
+	m->page = e->index;
+	trace_dsm_msg_recv(c, m);
+	__acquire(&e->lock);
+	if (!READ_ONCE(c->backlog->nr[m->from]))
+		err = deliver_locked(e, m, page, NULL);
+	spin_unlock_bh(&e->lock);
+	dsm_entry_put(e);
+	if (err == -EAGAIN || err == -ENOMEM)
+		err = defer(c, m, page, NULL);
+	return err;
+}
+
 /* ---- life ---- */
 
 int dsm_engine_start(struct dsm_cluster *c)
@@ -522,9 +631,10 @@ int dsm_engine_start(struct dsm_cluster *c)
 	b->cluster = c;
 	b->pool = mempool_create_kmalloc_pool(BACKLOG_RESERVE,
 					      sizeof(struct deferred));
-	if (!b->pool) {
+	c->pending = kvcalloc(NR_SLOTS, sizeof(*c->pending), GFP_KERNEL);
+	if (!b->pool || !c->pending) {
 		err = -ENOMEM;
-		goto err_free;
+		goto err_pool;
 	}
 	c->backlog = b;
 	xa_init_flags(&c->regions, XA_FLAGS_LOCK_BH);
@@ -535,8 +645,9 @@ int dsm_engine_start(struct dsm_cluster *c)
 
 err_pool:
 	c->backlog = NULL;
+	kvfree(c->pending);
+	c->pending = NULL;
 	mempool_destroy(b->pool);
-err_free:
 	kfree(b);
 	return err;
 }
@@ -556,5 +667,7 @@ void dsm_engine_stop(struct dsm_cluster *c)
 	c->backlog = NULL;
 	mempool_destroy(b->pool);
 	kfree(b);
+	kvfree(c->pending);
+	c->pending = NULL;
 	xa_destroy(&c->regions);
 }

@@ -116,7 +116,10 @@ static int dsm_loop_deliver(struct dsm_node *to, struct dsm_tx *tx)
 		       tx->page ? page_address(tx->page) : (void *)tx->msg,
 		       tx->len);
 	}
-	err = dsm_node_rx(to, &head, &page, sizeof(head) + tx->len);
+	if (tx->compact)
+		err = dsm_node_rx_compact(to, tx->imm, &page);
+	else
+		err = dsm_node_rx(to, &head, &page, sizeof(head) + tx->len);
 	if (page)
 		put_page(page);
 	return err;
@@ -171,7 +174,9 @@ static enum hrtimer_restart dsm_loop_timer(struct hrtimer *timer)
 			err = -EPIPE;
 		if (!err)
 			err = dsm_loop_deliver(pipe->to, tx);
-		if (!err && dsm_loop_chance(READ_ONCE(loop_dup_ppm)))
+		/* What has no number of its own is never sent twice on a connection. */
+		if (!err && !tx->compact &&
+		    dsm_loop_chance(READ_ONCE(loop_dup_ppm)))
 			err = dsm_loop_deliver(pipe->to, tx);
 		if (err) {
 			dsm_loop_break(pipe->pair);

@@ -134,6 +134,8 @@ void dsm_node_lost(struct dsm_node *n);
 int dsm_node_rx(struct dsm_node *n, const struct dsm_wire_head *head,
 		struct page **page, u32 nr_bytes);
 
+int dsm_node_rx_compact(struct dsm_node *n, u32 imm, struct page **page);
+
 /* A frame given to post() is no longer touched by the transport. */
 void dsm_node_tx_done(struct dsm_node *n, struct dsm_tx *tx);
 

@@ -194,6 +194,46 @@ int dsm_node_rx(struct dsm_node *n, const struct dsm_wire_head *head,
 	return err;
 }
 
+/**
+ * dsm_node_rx_compact() - a page came, with an immediate instead of a head
+ * @n:		from whom
+ * @imm:	the immediate
+ * @page:	the page; set to NULL if it is kept
+ *
+ * Context: As dsm_node_rx().
+ * Return: 0, or -EPROTO: drop the connection.
+ */
+int dsm_node_rx_compact(struct dsm_node *n, u32 imm, struct page **page)
+{
+	struct dsm_frame f = {
+		.kind = DSM_FRAME_PAGE,
+		.nr = 1,
+		.len = DSM_PAGE_SIZE,
+		.incarnation = n->link.peer_incarnation,
+	};
+	struct dsm_msg m;
+	int err;
+
+	if (READ_ONCE(n->link.state) != DSM_LS_UP)
+		return -EPROTO;
+	spin_lock_bh(&n->lock);
+	f.seq = n->link.rx_next;
+	f.ack = dsm_link_wide_ack(&n->link, imm >> DSM_IMM_ACK_SHIFT,
+				  DSM_IMM_ACK_MASK);
+	spin_unlock_bh(&n->lock);
+	dsm_count(n->c, frame_received);
+	trace_dsm_frame_recv(n->c, n->id, f.kind, f.nr, f.len, f.seq);
+	if (dsm_node_rx_link(n, &f) != DSM_LR_DELIVER)
+		return dsm_node_rx_bad(n, "frame number", DSM_V_BAD_STATE);
+	dsm_wire_expand(imm, n->id, n->c->self, &m);
+	err = dsm_engine_rx_compact(n->c, &m, page);
+	if (err)
+		err = dsm_node_rx_bad(n, "compact grant", DSM_V_BAD_STATE);
+	dsm_node_flush(n->c);
+	dsm_node_rx_ack(n);
+	return err;
+}
+
 static void dsm_ctrl_free(struct page *page)
 {
 	set_page_private(page, 0);

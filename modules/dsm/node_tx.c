@@ -10,7 +10,10 @@
  * none goes out for DSM_ACK_DELAY_MS, or when DSM_LINK_ACK_AFTER frames came
  * meanwhile, an ACK frame is sent.
  *
- * Recovery: dsm_node_resend() posts the unacknowledged frames again, in order.
+ * A page that answers a request goes without a head if it can, see core/wire.h.
+ *
+ * Recovery: dsm_node_resend() posts the unacknowledged frames again, in order,
+ * all with their heads.
  * A frame, and the page in it, is released when it is acknowledged and the
  * transport is done with it: each holds a reference.  Should even the reserve of
  * frames be used up, the peer is given up rather than a message.
@@ -172,7 +175,12 @@ static int dsm_node_post(struct dsm_node *n, struct dsm_tx *tx, bool more)
 	};
 	int err;
 
-	dsm_wire_encode_frame(&tx->head.frame, &f);
+	tx->compact = tx->may_compact;
+	tx->may_compact = false;
+	if (tx->compact)
+		tx->imm |= (f.ack & DSM_IMM_ACK_MASK) << DSM_IMM_ACK_SHIFT;
+	else
+		dsm_wire_encode_frame(&tx->head.frame, &f);
 	trace_dsm_frame_send(n->c, n->id, f.kind, f.nr, f.len, f.seq);
 	dsm_count(n->c, frame_sent);
 	n->last_tx = jiffies;
@@ -230,6 +238,7 @@ void dsm_node_resend(struct dsm_node *n)
 
 	lockdep_assert_held(&n->lock);
 	list_for_each_entry(tx, &n->unacked, entry) {
+		tx->may_compact = false;
 		dsm_count(n->c, frame_resent);
 		if (dsm_node_post(n, tx, !list_is_last(&tx->entry, &n->unacked)))
 			return;
@@ -341,6 +350,7 @@ static bool dsm_node_queue_msg(struct dsm_node *n, const struct dsm_msg *m,
 	tx->page = page;
 	tx->counted = counted;
 	dsm_wire_encode_msg(&tx->head.msg, m);
+	tx->may_compact = page && dsm_wire_compact(m, &tx->imm);
 	if (own && !page)
 		dsm_wire_encode_set((struct dsm_wire_set *)tx->msg, set);
 	dsm_node_append(n, tx);
@@ -455,7 +465,7 @@ int dsm_node_send_ctrl(struct dsm_cluster *c, u16 to, const void *buf, size_t le
 	if (len <= sizeof(tx->msg)) {
 		memcpy(tx->msg, buf, len);
 	} else {
-		tx->page = alloc_page(GFP_KERNEL);
+		tx->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
 		if (!tx->page) {
 			dsm_tx_put(tx);
 			return -ENOMEM;

@@ -39,12 +39,17 @@
  * @nr:		messages
  * @kind:	enum dsm_frame_kind
  * @counted:	@page is also a copy in a region: see dsm_page_tx_get()
+ * @compact:	the page travels alone, with @imm
+ * @may_compact: it may, the first time it is sent
+ * @imm:	immediate, but for the ack
  * @seq:	sequence number, once sent
  * @posted:	for the transport: in its list of frames under way
  * @due:	loop: when it arrives
  * @wr:		rdma: the work request
  * @sge:	rdma: head with @msg, page
  * @cqe:	rdma: completion, if it was asked for
+ * @head_dma:	rdma: where the device finds head and page
+ * @page_dma:	likewise
  * @inlined:	rdma: nothing is mapped
  * @head:	as it goes over the wire
  * @msg:	payload that follows: messages 1 .. nr - 1, or a set
@@ -57,6 +62,9 @@ struct dsm_tx {
 	u16 nr;
 	u8 kind;
 	bool counted;
+	bool compact;
+	bool may_compact;
+	u32 imm;
 	u32 seq;
 	struct list_head posted;
 	union {
@@ -65,6 +73,8 @@ struct dsm_tx {
 			struct ib_send_wr wr;
 			struct ib_sge sge[2];
 			struct ib_cqe cqe;
+			u64 head_dma;
+			u64 page_dma;
 			bool inlined;
 		};
 	};

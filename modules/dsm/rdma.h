@@ -46,12 +46,14 @@ struct dsm_tx;
  * struct dsm_rx - a buffer for a frame
  * @cqe:	its completion
  * @entry:	in @empty or @early of the connection
- * @head:	where the head goes
+ * @head:	where the head of a whole page goes
  * @head_dma:	likewise, for the device
- * @page:	where the payload goes; NULL if it was kept by the node layer
+ * @page:	where all else goes; NULL if it was kept by the node layer
  * @page_dma:	likewise, if @mapped
  * @mapped:	the device may write to @page
- * @nr_bytes:	while in @early: what came
+ * @nr_bytes:	what came
+ * @has_imm:	with an immediate
+ * @imm:	the immediate
  */
 struct dsm_rx {
 	struct ib_cqe cqe;
@@ -61,7 +63,9 @@ struct dsm_rx {
 	struct page *page;
 	u64 page_dma;
 	bool mapped;
+	bool has_imm;
 	u32 nr_bytes;
+	u32 imm;
 };
 
 /**

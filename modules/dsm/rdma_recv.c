@@ -2,11 +2,12 @@
 /*
  * Receiving: the buffers of a connection.
  *
- * Normal operation: a buffer is a head and a page.  When a frame with payload
- * came the page is unmapped and shown to the node layer; if that keeps it (it
- * becomes the mapped page of the file) the buffer gets a fresh one, else the
- * same one again.  Posting the buffer anew comes last, when replies are on their
- * way already.
+ * Normal operation: a buffer is a page, and a head behind it.  Most frames fit
+ * the page, head first.  A whole page fills it, and its head comes behind, or it
+ * has none but an immediate.  A page that is payload is unmapped and shown to the
+ * node layer; if that keeps it (it becomes the mapped page of the file) the
+ * buffer gets a fresh one, else the same one again.  Posting the buffer anew
+ * comes last, when replies are on their way already.
  *
  * Recovery: without memory in softirq a buffer waits in dsm_conn.empty for the
  * refill work, which may sleep for pages.  If there were no buffer left at all
@@ -60,12 +61,12 @@ static int dsm_rx_post(struct dsm_conn *conn, struct dsm_rx *rx)
 {
 	struct ib_sge sge[2] = {
 		{
-			.addr = rx->head_dma,
-			.length = DSM_WIRE_HEAD,
-			.lkey = conn->pd->local_dma_lkey,
-		}, {
 			.addr = rx->page_dma,
 			.length = DSM_PAGE_SIZE,
+			.lkey = conn->pd->local_dma_lkey,
+		}, {
+			.addr = rx->head_dma,
+			.length = DSM_WIRE_HEAD,
 			.lkey = conn->pd->local_dma_lkey,
 		},
 	};
@@ -130,39 +131,76 @@ void dsm_conn_refill(struct work_struct *work)
 	}
 }
 
-/* Show a frame to the node layer. */
-static int dsm_conn_deliver(struct dsm_conn *conn, struct dsm_rx *rx, u32 nr_bytes)
+/* A head and nothing else: the page stays where it is. */
+static int dsm_conn_deliver_head(struct dsm_conn *conn, struct dsm_rx *rx,
+				 u32 nr_bytes)
 {
 	struct ib_device *dev = conn->id->device;
-	struct page *page = NULL;
+	struct page *none = NULL;
 	int err;
 
-	ib_dma_sync_single_for_cpu(dev, rx->head_dma, DSM_WIRE_HEAD,
+	ib_dma_sync_single_for_cpu(dev, rx->page_dma, DSM_WIRE_HEAD,
 				   DMA_FROM_DEVICE);
-	if (nr_bytes > DSM_WIRE_HEAD) {
-		/* It may be mapped into user space before the call returns. */
-		dsm_rx_unmap(conn, rx);
-		page = rx->page;
-	}
-	err = dsm_node_rx(conn->node, rx->head, &page, nr_bytes);
-	if (nr_bytes > DSM_WIRE_HEAD)
-		rx->page = page;
-	ib_dma_sync_single_for_device(dev, rx->head_dma, DSM_WIRE_HEAD,
+	err = dsm_node_rx(conn->node, page_address(rx->page), &none, nr_bytes);
+	ib_dma_sync_single_for_device(dev, rx->page_dma, DSM_WIRE_HEAD,
 				      DMA_FROM_DEVICE);
 	return err;
 }
 
+/* The node layer wants payload where a page begins. */
+static int dsm_conn_deliver_small(struct dsm_conn *conn, struct dsm_rx *rx,
+				  u32 nr_bytes)
+{
+	void *p = page_address(rx->page);
+	struct dsm_wire_head head;
+
+	memcpy(&head, p, sizeof(head));
+	memmove(p, p + sizeof(head), nr_bytes - sizeof(head));
+	return dsm_node_rx(conn->node, &head, &rx->page, nr_bytes);
+}
+
+/* A whole page came first; only the head behind it says how much of it counts. */
+static int dsm_conn_deliver_page(struct dsm_conn *conn, struct dsm_rx *rx)
+{
+	struct ib_device *dev = conn->id->device;
+	struct dsm_wire_head head;
+
+	ib_dma_sync_single_for_cpu(dev, rx->head_dma, DSM_WIRE_HEAD,
+				   DMA_FROM_DEVICE);
+	head = *rx->head;
+	ib_dma_sync_single_for_device(dev, rx->head_dma, DSM_WIRE_HEAD,
+				      DMA_FROM_DEVICE);
+	return dsm_node_rx(conn->node, &head, &rx->page, DSM_WIRE_HEAD +
+			   min_t(u32, le16_to_cpu(head.frame.len), DSM_PAGE_SIZE));
+}
+
+/* Show a frame to the node layer. */
+static int dsm_conn_deliver(struct dsm_conn *conn, struct dsm_rx *rx)
+{
+	if (!rx->has_imm && rx->nr_bytes <= DSM_WIRE_HEAD)
+		return dsm_conn_deliver_head(conn, rx, rx->nr_bytes);
+	/* It may be mapped into user space before the call returns. */
+	dsm_rx_unmap(conn, rx);
+	if (rx->has_imm && rx->nr_bytes == DSM_PAGE_SIZE)
+		return dsm_node_rx_compact(conn->node, rx->imm, &rx->page);
+	if (!rx->has_imm && rx->nr_bytes <= DSM_PAGE_SIZE)
+		return dsm_conn_deliver_small(conn, rx, rx->nr_bytes);
+	if (!rx->has_imm && rx->nr_bytes == DSM_PAGE_SIZE + DSM_WIRE_HEAD)
+		return dsm_conn_deliver_page(conn, rx);
+	pr_warn_ratelimited("dsm: node %u: %u bytes are no frame: connection dropped\n",
+			    dsm_node_id(conn->node), rx->nr_bytes);
+	return -EPROTO;
+}
+
 /* Return: whether the frame waits until the connection is established. */
-static bool dsm_conn_stash(struct dsm_conn *conn, struct dsm_rx *rx, u32 nr_bytes)
+static bool dsm_conn_stash(struct dsm_conn *conn, struct dsm_rx *rx)
 {
 	bool stashed;
 
 	spin_lock_bh(&conn->up_lock);
 	stashed = !conn->up;
-	if (stashed) {
-		rx->nr_bytes = nr_bytes;
+	if (stashed)
 		list_add_tail(&rx->entry, &conn->early);
-	}
 	spin_unlock_bh(&conn->up_lock);
 	return stashed;
 }
@@ -179,6 +217,9 @@ static void dsm_conn_received(struct ib_cq *cq, struct ib_wc *wc)
 		dsm_conn_fail(conn);
 		return;
 	}
+	rx->nr_bytes = wc->byte_len;
+	rx->has_imm = wc->wc_flags & IB_WC_WITH_IMM;
+	rx->imm = be32_to_cpu(wc->ex.imm_data);
 	/* Pairs with dsm_conn_establish(). */
 	if (unlikely(!smp_load_acquire(&conn->up))) {
 		/*
@@ -187,13 +228,13 @@ static void dsm_conn_received(struct ib_cq *cq, struct ib_wc *wc)
 		 * takes a minute.  The peer repeats its last word anyway.
 		 */
 		if (conn->active) {
-			if (dsm_conn_stash(conn, rx, wc->byte_len))
+			if (dsm_conn_stash(conn, rx))
 				return;
 		} else if (dsm_conn_establish(conn)) {
 			return;
 		}
 	}
-	if (dsm_conn_deliver(conn, rx, wc->byte_len))
+	if (dsm_conn_deliver(conn, rx))
 		dsm_conn_fail(conn);
 	else
 		dsm_conn_repost(conn, rx);
@@ -211,7 +252,7 @@ void dsm_conn_deliver_early(struct dsm_conn *conn)
 
 	list_for_each_entry_safe(rx, next, &conn->early, entry) {
 		list_del(&rx->entry);
-		if (dsm_conn_deliver(conn, rx, rx->nr_bytes)) {
+		if (dsm_conn_deliver(conn, rx)) {
 			dsm_conn_fail(conn);
 			return;
 		}

@@ -2,8 +2,9 @@
 /*
  * Sending.
  *
- * Normal operation: a frame is one SEND of at most two pieces: head with the
- * messages behind it, and page.  Small ones go inline.  Frames that the node
+ * Normal operation: a frame is one SEND.  What fits a page buffer goes head
+ * first and lands there, small ones inline.  A whole page goes first, and its
+ * head behind it, or, if it travels alone, goes with an immediate.  Frames that the node
  * layer announces to be followed by others are chained and handed to the device
  * together.  Only every DSM_SIGNAL_EVERYth frame, or the first one in a timer
  * tick, asks for a completion; that one stands for all frames before it, for
@@ -20,43 +21,76 @@
 #include "node_types.h"
 #include "rdma.h"
 
+/* Does it not fit a page buffer behind its head? */
+static bool dsm_tx_page_first(const struct dsm_tx *tx)
+{
+	return tx->page && tx->len > DSM_PAGE_SIZE - DSM_WIRE_HEAD;
+}
+
+static u32 dsm_tx_head_len(const struct dsm_tx *tx)
+{
+	return DSM_WIRE_HEAD + (tx->page ? 0 : tx->len);
+}
+
 static void dsm_tx_unmap(struct ib_device *dev, struct dsm_tx *tx)
 {
 	if (tx->inlined)
 		return;
-	ib_dma_unmap_single(dev, tx->sge[0].addr, tx->sge[0].length,
-			    DMA_TO_DEVICE);
 	if (tx->page)
-		ib_dma_unmap_page(dev, tx->sge[1].addr, tx->sge[1].length,
-				  DMA_TO_DEVICE);
+		ib_dma_unmap_page(dev, tx->page_dma, DSM_PAGE_SIZE, DMA_TO_DEVICE);
+	if (!tx->compact)
+		ib_dma_unmap_single(dev, tx->head_dma, dsm_tx_head_len(tx),
+				    DMA_TO_DEVICE);
+}
+
+static int dsm_tx_map_head(struct dsm_conn *conn, struct dsm_tx *tx,
+			   struct ib_sge *sge)
+{
+	struct ib_device *dev = conn->id->device;
+
+	sge->length = dsm_tx_head_len(tx);
+	sge->lkey = conn->pd->local_dma_lkey;
+	tx->inlined = !tx->page && sge->length <= conn->max_inline;
+	if (tx->inlined) {
+		sge->addr = (uintptr_t)&tx->head;
+		return 0;
+	}
+	tx->head_dma = ib_dma_map_single(dev, &tx->head, sge->length,
+					 DMA_TO_DEVICE);
+	sge->addr = tx->head_dma;
+	return ib_dma_mapping_error(dev, tx->head_dma) ? -ENOMEM : 0;
+}
+
+static int dsm_tx_map_page(struct dsm_conn *conn, struct dsm_tx *tx,
+			   struct ib_sge *sge)
+{
+	struct ib_device *dev = conn->id->device;
+
+	sge->length = dsm_tx_page_first(tx) ? DSM_PAGE_SIZE : tx->len;
+	sge->lkey = conn->pd->local_dma_lkey;
+	tx->page_dma = ib_dma_map_page(dev, tx->page, 0, DSM_PAGE_SIZE,
+				       DMA_TO_DEVICE);
+	sge->addr = tx->page_dma;
+	return ib_dma_mapping_error(dev, tx->page_dma) ? -ENOMEM : 0;
 }
 
 static int dsm_tx_map(struct dsm_conn *conn, struct dsm_tx *tx)
 {
-	struct ib_device *dev = conn->id->device;
-	u32 len = DSM_WIRE_HEAD + (tx->page ? 0 : tx->len);
+	struct ib_sge *page = &tx->sge[dsm_tx_page_first(tx) ? 0 : 1];
+	struct ib_sge *head = &tx->sge[dsm_tx_page_first(tx) ? 1 : 0];
+	int err;
 
-	tx->sge[0].length = len;
-	tx->sge[0].lkey = conn->pd->local_dma_lkey;
-	tx->inlined = !tx->page && len <= conn->max_inline;
-	if (tx->inlined) {
-		tx->sge[0].addr = (uintptr_t)&tx->head;
-		return 0;
+	tx->inlined = false;
+	if (tx->page) {
+		err = dsm_tx_map_page(conn, tx, page);
+		if (err || tx->compact)
+			return err;
 	}
-	tx->sge[0].addr = ib_dma_map_single(dev, &tx->head, len, DMA_TO_DEVICE);
-	if (ib_dma_mapping_error(dev, tx->sge[0].addr))
-		return -ENOMEM;
-	if (!tx->page)
-		return 0;
-	tx->sge[1].length = tx->len;
-	tx->sge[1].lkey = conn->pd->local_dma_lkey;
-	tx->sge[1].addr = ib_dma_map_page(dev, tx->page, 0, tx->len,
-					  DMA_TO_DEVICE);
-	if (ib_dma_mapping_error(dev, tx->sge[1].addr)) {
-		ib_dma_unmap_single(dev, tx->sge[0].addr, len, DMA_TO_DEVICE);
-		return -ENOMEM;
-	}
-	return 0;
+	err = dsm_tx_map_head(conn, tx, head);
+	if (err && tx->page)
+		ib_dma_unmap_page(conn->id->device, tx->page_dma, DSM_PAGE_SIZE,
+				  DMA_TO_DEVICE);
+	return err;
 }
 
 static void dsm_conn_finish_tx(struct dsm_conn *conn, struct list_head *done)
@@ -117,8 +151,9 @@ static void dsm_conn_chain(struct dsm_conn *conn, struct dsm_tx *tx)
 	tx->wr = (struct ib_send_wr){
 		.wr_cqe = &tx->cqe,
 		.sg_list = tx->sge,
-		.num_sge = tx->page ? 2 : 1,
-		.opcode = IB_WR_SEND,
+		.num_sge = tx->page && !tx->compact ? 2 : 1,
+		.opcode = tx->compact ? IB_WR_SEND_WITH_IMM : IB_WR_SEND,
+		.ex.imm_data = cpu_to_be32(tx->imm),
 		.send_flags = tx->inlined ? IB_SEND_INLINE : 0,
 	};
 	if (dsm_conn_wants_signal(conn))

@@ -95,6 +95,7 @@ static struct dsm_entry *entry_create(struct dsm_region *r, u64 index, gfp_t gfp
 	e->region = r;
 	e->index = index;
 	dsm_page_init(&e->core);
+	e->slot = DSM_NO_SLOT;
 	init_waitqueue_head(&e->wait);
 	dsm_revoke_init(e);
 	return e;
@@ -223,6 +224,7 @@ static void entry_kill(struct dsm_entry *e)
 	}
 	xa_erase_bh(&e->region->entries, e->index);
 	page = dsm_entry_detach_locked(e);
+	dsm_entry_release_slot_locked(e);
 	dsm_page_init(&e->core);
 	wake_up_all(&e->wait);
 	spin_unlock_bh(&e->lock);

@@ -25,6 +25,7 @@
  * @core:	the page machine
  * @dir:	the directory entry; NULL if this node never was its home
  * @page:	the copy; set while dsm_page_has_copy(@core), unless ZERO
+ * @slot:	in dsm_cluster.pending, or DSM_NO_SLOT
  * @wait:	woken by WAKE
  * @revoke_right: what the revocation under way leaves
  * @revoke_must: it must succeed in the end
@@ -44,6 +45,7 @@ struct dsm_entry {
 	struct dsm_page core;
 	struct dsm_dir *dir;
 	struct page *page;
+	u16 slot;
 	wait_queue_head_t wait;
 	u8 revoke_right;
 	bool revoke_must;
@@ -54,6 +56,8 @@ struct dsm_entry {
 	struct hrtimer timer;
 	struct rcu_head rcu;
 };
+
+#define DSM_NO_SLOT		0xffffu
 
 #define DSM_EF_PREFETCHED	0	/* fetched ahead and not used yet */
 #define DSM_EF_USED		1	/* second chance for eviction */
@@ -243,7 +247,14 @@ void dsm_engine_stop(struct dsm_cluster *c);
 int dsm_engine_rx(struct dsm_cluster *c, const struct dsm_msg *m,
 		  struct page **page, const struct dsm_nodeset *set);
 
+/* Likewise for a grant without a head: @m lacks what the requester knows. */
+int dsm_engine_rx_compact(struct dsm_cluster *c, struct dsm_msg *m,
+			  struct page **page);
+
 /* ---- inside the engine ---- */
+
+/* The request is over, or the record is: its slot is free again. */
+void dsm_entry_release_slot_locked(struct dsm_entry *e);
 
 /* Return: the record with a reference, or NULL if there is none. */
 struct dsm_entry *dsm_entry_find(struct dsm_region *r, u64 index);

@@ -150,6 +150,19 @@ static inline u32 dsm_link_ack_due(const struct dsm_link *l)
  */
 u8 dsm_link_frame(struct dsm_link *l, bool sequenced, u32 seq, u32 ack);
 
+/**
+ * dsm_link_wide_ack() - an ack of which only the low bits came
+ * @l:		the link
+ * @low:	the bits
+ * @mask:	which: 2^n - 1, more than DSM_LINK_WINDOW
+ *
+ * Return: the ack, if the peer keeps to the rules.
+ */
+static inline u32 dsm_link_wide_ack(const struct dsm_link *l, u32 low, u32 mask)
+{
+	return l->tx_una + ((low - l->tx_una) & mask);
+}
+
 const char *dsm_link_state_name(u8 state);
 const char *dsm_link_event_name(u8 event);
 

@@ -248,6 +248,38 @@ u8 dsm_wire_check_payload(const struct dsm_frame *f, const struct dsm_msg *m)
 	return f->len == own ? DSM_V_OK : DSM_V_BAD_FIELD;
 }
 
+bool dsm_wire_compact(const struct dsm_msg *m, u32 *imm)
+{
+	bool done = m->flags & DSM_MF_DONE;
+
+	if (m->type != DSM_MSG_GRANT || !(m->flags & DSM_MF_PAGE) ||
+	    m->flags & ~(DSM_MF_PAGE | DSM_MF_WRITE | DSM_MF_DONE) ||
+	    m->nr_acks > DSM_IMM_NR_ACKS_MASK || m->tid & DSM_TID_WIDE ||
+	    (done ? m->home > DSM_IMM_HOME_MAX : m->home != m->from))
+		return false;
+	*imm = (m->tid & DSM_IMM_TID_MASK) |
+	       (u32)m->nr_acks << DSM_IMM_NR_ACKS_SHIFT |
+	       (m->flags & DSM_MF_WRITE ? DSM_IMM_WRITE : 0) |
+	       (done ? DSM_IMM_DONE | (u32)m->home << DSM_IMM_HOME_SHIFT : 0);
+	return true;
+}
+
+void dsm_wire_expand(u32 imm, u16 from, u16 self, struct dsm_msg *m)
+{
+	*m = (struct dsm_msg){
+		.type = DSM_MSG_GRANT,
+		.flags = DSM_MF_PAGE | (imm & DSM_IMM_WRITE ? DSM_MF_WRITE : 0) |
+			 (imm & DSM_IMM_DONE ? DSM_MF_DONE : 0),
+		.from = from,
+		.requester = self,
+		.home = imm & DSM_IMM_DONE ? imm >> DSM_IMM_HOME_SHIFT : from,
+		.target = DSM_NODE_NONE,
+		.owner = DSM_NODE_NONE,
+		.nr_acks = imm >> DSM_IMM_NR_ACKS_SHIFT & DSM_IMM_NR_ACKS_MASK,
+		.tid = imm & DSM_IMM_TID_MASK,
+	};
+}
+
 void dsm_wire_encode_set(struct dsm_wire_set *w, const struct dsm_nodeset *s)
 {
 	for (unsigned int i = 0; i < DSM_MAX_NODES / 64; i++)

@@ -3,8 +3,9 @@
  * What goes over a link: frames.
  *
  * A frame is one SEND: a head of DSM_WIRE_HEAD bytes and up to one page of
- * payload.  The receiver's buffers are a head and a page, so a page arrives
- * page-aligned in memory the receiver chose.
+ * payload.  The receiver's buffers are a page with room for a head behind it.
+ * Payload that fits the page behind the head goes there; a whole page goes first,
+ * so that it arrives page-aligned in memory the receiver chose, and then the head.
  *
  *	PAGE	head { frame, message 0 }, payload: the page if message 0 has
  *		DSM_MF_PAGE (then it is the only message), the sharers if
@@ -16,6 +17,33 @@
 #define DSM_CORE_WIRE_H
 
 #include "types.h"
+
+/*
+ * A grant of a page is what everyone waits for, and head and page together are
+ * two packets where the network carries 4096 bytes in one.  So a page that answers
+ * a request may travel alone, with an immediate of 32 bits beside it:
+ *
+ *	bits 0-15	low bits of the transaction id
+ *	bits 16-22	low bits of the ack
+ *	bits 23-24	nr_acks
+ *	bit 25, 26	WRITE, DONE
+ *	bits 27-31	home, if DONE
+ *
+ * Its sequence number is the next one: such a frame is sent once, on a connection
+ * that keeps order; sent again, it has a head.  The requester knows the rest.
+ */
+#define DSM_IMM_TID_MASK	0xffffu
+#define DSM_IMM_ACK_SHIFT	16
+#define DSM_IMM_ACK_MASK	0x7fu
+#define DSM_IMM_NR_ACKS_SHIFT	23
+#define DSM_IMM_NR_ACKS_MASK	0x3u
+#define DSM_IMM_WRITE		(1u << 25)
+#define DSM_IMM_DONE		(1u << 26)
+#define DSM_IMM_HOME_SHIFT	27
+#define DSM_IMM_HOME_MAX	31u
+
+/* A transaction id with this bit cannot be told by its low bits. */
+#define DSM_TID_WIDE		(1u << 31)
 
 #define DSM_WIRE_MAGIC		0x6d53u
 #define DSM_WIRE_VERSION	1
@@ -160,6 +188,23 @@ u16 dsm_wire_payload(const struct dsm_msg *m);
  * exactly that payload, and messages 1 .. nr - 1 fill it exactly otherwise.
  */
 u8 dsm_wire_check_payload(const struct dsm_frame *f, const struct dsm_msg *m);
+
+/**
+ * dsm_wire_compact() - can this message travel as an immediate?
+ * @m:		the message
+ * @imm:	the immediate, but for the ack
+ */
+bool dsm_wire_compact(const struct dsm_msg *m, u32 *imm);
+
+/**
+ * dsm_wire_expand() - a message from an immediate
+ * @imm:	the immediate
+ * @from:	the node at the other end of the link
+ * @self:	this node
+ * @m:		the message; the requester fills in tid (low bits are there),
+ *		epoch, region, gen and page
+ */
+void dsm_wire_expand(u32 imm, u16 from, u16 self, struct dsm_msg *m);
 
 void dsm_wire_encode_set(struct dsm_wire_set *w, const struct dsm_nodeset *s);
 void dsm_wire_decode_set(const struct dsm_wire_set *w, struct dsm_nodeset *s);
