@@ -287,3 +287,14 @@ TEST(random_breaks)
 		CHECK(!e[0].resets && !e[1].resets);
 	}
 }
+
+TEST(low_bits_of_an_ack)
+{
+	struct dsm_link l;
+
+	dsm_link_init(&l);
+	l.tx_una = 0xffffffc0;
+	l.tx_next = l.tx_una + DSM_LINK_WINDOW;
+	for (u32 ack = l.tx_una; ack != l.tx_next + 1; ack++)
+		CHECK(dsm_link_wide_ack(&l, ack & 127, 127) == ack);
+}
