@@ -80,9 +80,11 @@ static void publish_locked(struct dsm_cluster *c)
 	bool in = dsm_member_is_in(&c->member);
 	struct dsm_view *v = &c->member.view;
 	struct dsm_nodeset lost = v->lost;
+	bool was_in;
 
 	lockdep_assert_held(&c->member_lock);
 	spin_lock_bh(&c->view_lock);
+	was_in = c->view.number;
 	for (unsigned int i = 0; i < DSM_NODESET_WORDS; i++)
 		lost.w[i] &= c->view.members.w[i];
 	c->view = in ? *v : (struct dsm_view){ .number = 0 };
@@ -92,7 +94,8 @@ static void publish_locked(struct dsm_cluster *c)
 		nodes_lost(c, &lost);
 		dsm_meta_members_changed(c);
 	} else {
-		log_gone(c);
+		if (was_in)
+			log_gone(c);
 		dsm_rpc_fail_all(c);
 		queue_work(c->ctl_wq, &c->gone_work);
 	}

@@ -115,6 +115,10 @@ static u8 on_packet(struct dsm_member_ctx *c)
 		return dsm_member_on_suspect(c, p);
 	case DSM_MM_VIEW:
 		return dsm_member_on_view(c, p);
+	case DSM_MM_SEEN:
+		return dsm_member_on_seen(c, p);
+	case DSM_MM_STABLE:
+		return dsm_member_on_stable(c, p);
 	case DSM_NR_MEMBER_MSGS:
 		break;
 	}

@@ -13,8 +13,11 @@
  * next number, sent by the master to all.
  *
  * Loss: the lowest survivor sends the view without the lost nodes, provided that
- * the survivors are more than half of the members before, or half of them and
- * the lowest is among them; a smaller rest gives up (GONE).  A lost node is not
+ * the survivors are more than half of the members, or half of them and the
+ * lowest is among them; a smaller rest gives up (GONE).  That is asked of the
+ * present view and of the last one that all its members are known to have had
+ * (SEEN, STABLE): else a node that loses the others one after the other would go
+ * on alone, by views that nobody else has seen.  A lost node is not
  * admitted again before REBUILT says that nothing refers to it any more.
  */
 #ifndef DSM_CORE_MEMBER_H
@@ -79,6 +82,8 @@ enum dsm_member_state {
  * REFUSE	master -> who asked: not now, see reason
  * SUSPECT	member -> master: I have lost a node
  * VIEW		master -> all: this is the cluster now
+ * SEEN		member -> master: I have this view
+ * STABLE	master -> all: everyone has this view
  */
 #define DSM_MEMBER_MSGS(X)	\
 	X(STATUS)		\
@@ -91,7 +96,9 @@ enum dsm_member_state {
 	X(LEFT)			\
 	X(REFUSE)		\
 	X(SUSPECT)		\
-	X(VIEW)
+	X(VIEW)			\
+	X(SEEN)			\
+	X(STABLE)
 
 enum dsm_member_msg {
 #define X(name) DSM_MM_##name,
@@ -153,7 +160,8 @@ struct dsm_view {
  * @reason:	REFUSE: enum dsm_member_reason
  * @node:	SUSPECT: who
  * @round:	PROPOSE, ACCEPT, REJECT, RELEASE, first VIEW: number of the
- *		proposal; JOIN, VIEW after it: incarnation of the joiner
+ *		proposal; JOIN, VIEW after it: incarnation of the joiner;
+ *		SEEN, STABLE: number of the view
  * @view:	STATUS, VIEW
  * @linked:	JOIN: who the sender is linked to
  */
@@ -288,8 +296,13 @@ struct dsm_member_out {
  * @voters:	PROPOSING: who was asked
  * @accepted:	PROPOSING: who has accepted
  * @departed:	nodes that left and have not hung up yet
+ * @fresh:	linked nodes that were members as another incarnation, as long as
+ *		the view names them
  * @suspects:	members this node has lost, as long as the view names them
  * @view:	the cluster; @number 0 while not a member
+ * @base:	members of the last view that all of them are known to have
+ * @seen:	who has told the master that it has view @seen_number
+ * @seen_number: see @seen
  * @peer_view:	the newest view that a linked member told
  */
 struct dsm_member {
@@ -314,7 +327,11 @@ struct dsm_member {
 	struct dsm_nodeset voters;
 	struct dsm_nodeset accepted;
 	struct dsm_nodeset departed;
+	struct dsm_nodeset fresh;
 	struct dsm_nodeset suspects;
+	struct dsm_nodeset base;
+	struct dsm_nodeset seen;
+	u32 seen_number;
 	struct dsm_view view;
 	struct dsm_view peer_view;
 };
@@ -374,13 +391,14 @@ u16 dsm_view_successor(const struct dsm_view *v, const struct dsm_nodeset *missi
 		       u16 node);
 
 /**
- * dsm_view_has_quorum() - may the members that are not missing go on?
- * @v:		the view
- * @missing:	the others
+ * dsm_nodeset_has_quorum() - may a part of the members go on without the rest?
+ * @part:	the part
+ * @all:	the members
  *
- * At most one part of the members may.
+ * Of two parts without a common node at most one may.
  */
-bool dsm_view_has_quorum(const struct dsm_view *v, const struct dsm_nodeset *missing);
+bool dsm_nodeset_has_quorum(const struct dsm_nodeset *part,
+			    const struct dsm_nodeset *all);
 
 /**
  * dsm_member_is_in() - does this node take part?

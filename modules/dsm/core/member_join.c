@@ -38,7 +38,7 @@ static u8 join_reason(struct dsm_member_ctx *c, const struct dsm_member_packet *
 		return DSM_MR_NOT_MASTER;
 	if (dsm_nodeset_has(&m->view.lost, c->ev->node))
 		return DSM_MR_LOST;
-	if (is_busy(m) || m->want_leave)
+	if (is_busy(m))
 		return DSM_MR_BUSY;
 	if (!dsm_nodeset_empty(&missing) ||
 	    !dsm_nodeset_has(&m->linked, c->ev->node))

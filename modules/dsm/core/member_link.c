@@ -17,11 +17,12 @@ static void lose(struct dsm_member_ctx *c, u16 node)
 		return;
 	}
 	dsm_nodeset_add(&m->suspects, node);
-	if (!dsm_view_has_quorum(&m->view, &m->suspects)) {
+	v.members = dsm_nodeset_minus(v.members, &m->suspects);
+	if (!dsm_nodeset_has_quorum(&v.members, &m->view.members) ||
+	    !dsm_nodeset_has_quorum(&v.members, &m->base)) {
 		dsm_member_enter_gone(c, DSM_MR_MINORITY);
 		return;
 	}
-	v.members = dsm_nodeset_minus(v.members, &m->suspects);
 	v.leaving = dsm_nodeset_minus(v.leaving, &m->suspects);
 	master = dsm_view_master(&v);
 	if (master != m->self) {
@@ -79,6 +80,8 @@ u8 dsm_member_on_link_up(struct dsm_member_ctx *c)
 	if (c->ev->reset) {
 		unlink_node(m, node);
 		dsm_nodeset_del(&m->departed, node);
+		if (dsm_nodeset_has(&m->view.members, node))
+			dsm_nodeset_add(&m->fresh, node);
 		forget(c, node);
 	}
 	dsm_nodeset_add(&m->linked, node);

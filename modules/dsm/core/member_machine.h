@@ -67,6 +67,8 @@ u8 dsm_member_on_handed(struct dsm_member_ctx *c);
 /* member_view.c */
 void dsm_member_publish(struct dsm_member_ctx *c, struct dsm_view *v, u32 round);
 u8 dsm_member_on_view(struct dsm_member_ctx *c, const struct dsm_member_packet *p);
+u8 dsm_member_on_seen(struct dsm_member_ctx *c, const struct dsm_member_packet *p);
+u8 dsm_member_on_stable(struct dsm_member_ctx *c, const struct dsm_member_packet *p);
 u8 dsm_member_on_status(struct dsm_member_ctx *c, const struct dsm_member_packet *p);
 
 /* member_link.c */

@@ -10,6 +10,66 @@ static void begin_handover(struct dsm_member_ctx *c)
 		dsm_view_successor(&c->m->view, &c->m->suspects, c->m->self);
 }
 
+/* Does the master know that everyone has the view? */
+static void check_stable(struct dsm_member_ctx *c)
+{
+	struct dsm_member *m = c->m;
+	struct dsm_nodeset missing = dsm_nodeset_minus(m->view.members, &m->seen);
+
+	dsm_nodeset_del(&missing, m->self);
+	if (dsm_view_master(&m->view) != m->self ||
+	    m->seen_number != m->view.number || !dsm_nodeset_empty(&missing))
+		return;
+	m->base = m->view.members;
+	if (!dsm_member_is_sole(m))
+		dsm_member_emit_send(c, m->view.members, DSM_MM_STABLE)->round =
+			m->view.number;
+}
+
+static void note_seen(struct dsm_member *m, u32 number)
+{
+	if (number <= m->seen_number)
+		return;
+	m->seen_number = number;
+	dsm_nodeset_clear(&m->seen);
+}
+
+static void tell_seen(struct dsm_member_ctx *c)
+{
+	struct dsm_member *m = c->m;
+	u16 master = dsm_view_master(&m->view);
+
+	note_seen(m, m->view.number);
+	if (master == m->self)
+		check_stable(c);
+	else
+		dsm_member_emit_send(c, dsm_nodeset_of(master), DSM_MM_SEEN)->round =
+			m->view.number;
+}
+
+u8 dsm_member_on_seen(struct dsm_member_ctx *c, const struct dsm_member_packet *p)
+{
+	struct dsm_member *m = c->m;
+
+	if (!dsm_member_is_in(m) || p->round < m->seen_number)
+		return DSM_V_LATE;
+	/* A view of a leaving master may have come there first. */
+	note_seen(m, p->round);
+	dsm_nodeset_add(&m->seen, c->ev->node);
+	check_stable(c);
+	return DSM_V_OK;
+}
+
+u8 dsm_member_on_stable(struct dsm_member_ctx *c, const struct dsm_member_packet *p)
+{
+	struct dsm_member *m = c->m;
+
+	if (!dsm_member_is_in(m) || p->round != m->view.number)
+		return DSM_V_LATE;
+	m->base = m->view.members;
+	return DSM_V_OK;
+}
+
 static void adopt_as_member(struct dsm_member_ctx *c)
 {
 	struct dsm_member *m = c->m;
@@ -18,8 +78,11 @@ static void adopt_as_member(struct dsm_member_ctx *c)
 	if (!dsm_member_is_in(m)) {
 		dsm_member_enter(c, DSM_MS_IN, 0);
 		m->retry_us = 0;
+		/* All of them have agreed on it, or lived through it. */
+		m->base = m->view.members;
 	}
 	dsm_member_emit(c, DSM_MA_VIEW);
+	tell_seen(c);
 	if (leaving && m->state != DSM_MS_LEAVING && m->state != DSM_MS_DONE)
 		begin_handover(c);
 }
@@ -31,7 +94,6 @@ static void adopt(struct dsm_member_ctx *c, const struct dsm_view *v)
 	bool was_in = dsm_member_is_in(m);
 	struct dsm_nodeset gone = dsm_nodeset_minus(m->view.members, &v->members);
 	struct dsm_nodeset lost = dsm_nodeset_and(gone, &v->lost);
-	struct dsm_nodeset back = dsm_nodeset_and(m->suspects, &m->linked);
 	struct dsm_nodeset left = dsm_nodeset_minus(gone, &v->lost);
 
 	if (was_in) {
@@ -45,8 +107,8 @@ static void adopt(struct dsm_member_ctx *c, const struct dsm_view *v)
 	if (m->pending != DSM_NODE_NONE &&
 	    dsm_nodeset_has(&v->members, m->pending))
 		m->pending = DSM_NODE_NONE;
-	/* A lost node that is linked again is another incarnation. */
-	dsm_member_emit_kill(c, dsm_nodeset_minus(lost, &back));
+	dsm_member_emit_kill(c, dsm_nodeset_minus(lost, &m->fresh));
+	m->fresh = dsm_nodeset_and(m->fresh, &v->members);
 	if (dsm_nodeset_has(&v->members, m->self)) {
 		adopt_as_member(c);
 		dsm_member_tell_status(c, dsm_nodeset_minus(m->linked, &v->members));
@@ -83,7 +145,9 @@ u8 dsm_member_on_view(struct dsm_member_ctx *c, const struct dsm_member_packet *
 	if (dsm_member_is_in(m)) {
 		if (v->cluster != m->view.cluster || v->number <= m->view.number)
 			return DSM_V_LATE;
-		if (!dsm_nodeset_has(&m->view.members, c->ev->node))
+		/* Of a master that joined, but the view that let it in is late. */
+		if (!dsm_nodeset_has(&m->view.members, c->ev->node) &&
+		    !dsm_nodeset_has(&v->members, c->ev->node))
 			return DSM_V_BAD_SENDER;
 		adopt(c, v);
 		return DSM_V_OK;

@@ -38,15 +38,16 @@ u16 dsm_view_successor(const struct dsm_view *v, const struct dsm_nodeset *missi
 	return next != DSM_NODE_NONE ? next : dsm_nodeset_next(&stay, 0);
 }
 
-bool dsm_view_has_quorum(const struct dsm_view *v, const struct dsm_nodeset *missing)
+bool dsm_nodeset_has_quorum(const struct dsm_nodeset *part,
+			    const struct dsm_nodeset *all)
 {
-	struct dsm_nodeset rest = dsm_nodeset_minus(v->members, missing);
-	u16 nr = dsm_nodeset_weight(&v->members);
-	u16 nr_rest = dsm_nodeset_weight(&rest);
+	struct dsm_nodeset mine = dsm_nodeset_and(*part, all);
+	u16 nr = dsm_nodeset_weight(all);
+	u16 nr_mine = dsm_nodeset_weight(&mine);
 
-	return 2 * nr_rest > nr ||
-	       (2 * nr_rest == nr &&
-		dsm_nodeset_has(&rest, dsm_nodeset_next(&v->members, 0)));
+	return 2 * nr_mine > nr ||
+	       (2 * nr_mine == nr &&
+		dsm_nodeset_has(&mine, dsm_nodeset_next(all, 0)));
 }
 
 /* ---- names ---- */
