@@ -57,7 +57,7 @@ struct dsm_loop_pipe {
 	struct dsm_loop_pair *pair;
 	struct dsm_node *from;
 	struct dsm_node *to;
-	spinlock_t lock;
+	spinlock_t lock;	/* protects frames */
 	struct list_head frames;
 	struct hrtimer timer;
 };

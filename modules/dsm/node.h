@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A peer: the link machine, the queue of frames that wait for credit, the
- * frames that wait for their acknowledgement, and the connection under it.
+ * frames that wait for their ack, and the connection under it.
  */
 #ifndef DSM_NODE_H
 #define DSM_NODE_H
@@ -109,8 +109,8 @@ int dsm_node_send_ctrl(struct dsm_cluster *c, u16 to, const void *buf, size_t le
 /* What to tell the peer while connecting. */
 struct dsm_hello dsm_node_hello(struct dsm_node *n);
 
-/**
- * dsm_node_connected() - the connection is there and hellos were exchanged
+/*
+ * The connection is there and hellos were exchanged.
  *
  * Return: 0, or an errno if the peer's hello is not acceptable: the transport
  * drops the connection and reports nothing further.

@@ -109,7 +109,7 @@ struct dsm_conn {
 	struct work_struct close;
 	bool dead;
 	struct dsm_hello hello;
-	spinlock_t up_lock;
+	spinlock_t up_lock;	/* protects up, early */
 	bool up;
 	struct ib_pd *pd;
 	struct ib_cq *cq;
@@ -126,7 +126,7 @@ struct dsm_conn {
 	struct dsm_rx *rx ____cacheline_aligned;
 	struct dsm_wire_head *heads;
 	u64 heads_dma;
-	spinlock_t rx_lock;
+	spinlock_t rx_lock;	/* protects empty, posting buffers */
 	struct list_head empty;
 	struct work_struct refill;
 	struct list_head early;
@@ -143,7 +143,7 @@ struct dsm_conn {
  */
 struct dsm_rdma_peer {
 	struct dsm_rdma *rdma;
-	spinlock_t lock;
+	spinlock_t lock;	/* protects conn, nr_closed */
 	struct dsm_conn *conn;
 	unsigned long nr_closed;
 	wait_queue_head_t closed;

@@ -138,7 +138,7 @@ void dsm_conn_release_tx(struct dsm_conn *conn)
 
 static bool dsm_conn_wants_signal(struct dsm_conn *conn)
 {
-	if (++conn->nr_silent < DSM_SIGNAL_EVERY && conn->signalled == jiffies)
+	if (++conn->nr_silent < DSM_SIGNAL_EVERY && !time_after(jiffies, conn->signalled))
 		return false;
 	conn->nr_silent = 0;
 	conn->signalled = jiffies;
