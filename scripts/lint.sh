@@ -20,16 +20,23 @@ check() {
 mkdir -p build/lint
 
 sparse() { scripts/modules-build.sh stock C=2 CF=-Wsparse-error; }
+# checkpatch errs on TRACE_EVENT headers, and on X-macros (the last four types).
+xmacro=COMPLEX_MACRO,BRACKET_SPACE,MACRO_ARG_UNUSED,TRAILING_SEMICOLON
+# What the kernel has macros for and user space has not, and what tables look like.
+user=PREFER_DEFINED_ATTRIBUTE_MACRO,ARRAY_SIZE,EMBEDDED_FUNCTION_NAME,LINE_SPACING,LEADING_SPACE
 checkpatch() {
-	# checkpatch errs on TRACE_EVENT headers, and on X-macros (the last three types).
-	git ls-files 'modules/*.[ch]' 'tools/*.[ch]' | grep -v '/trace\.h$' | xargs -r \
+	ignore=FILE_PATH_CHANGES,SPDX_LICENSE_TAG,$xmacro$1
+	shift
+	git ls-files "$@" | grep -v '/trace\.h$' | xargs -r \
 		perl "$src/scripts/checkpatch.pl" --root="$src" --no-tree --terse --no-summary --file \
-		--ignore "${CHECKPATCH_IGNORE:-FILE_PATH_CHANGES,SPDX_LICENSE_TAG,COMPLEX_MACRO,BRACKET_SPACE,MACRO_ARG_UNUSED}"
+		--ignore "$ignore"
 }
+checkpatch_kernel() { checkpatch "" 'modules/*.[ch]'; }
+checkpatch_user() { checkpatch ",$user,TRAILING_STATEMENTS" 'tools/*.[ch]'; }
 hdrtest() { scripts/hdrtest.sh; }
 purity() { scripts/purity.sh; }
 spdx() {
-	! git ls-files | grep -vE '^COPYING|README|\.md$|\.rst$|\.gitignore|\.(patch|svg|png|json|seed|trace|bin|txt)$|/regress/|/corpus/' |
+	! git ls-files | grep -vE '^COPYING|^MAINTAINERS|README|\.md$|\.rst$|\.gitignore|\.(patch|svg|png|json|seed|trace|bin|txt)$|/regress/|/corpus/' |
 		while read -r f; do
 			[ -s "$f" ] && ! head -n 5 "$f" | grep -q SPDX-License-Identifier && echo "no SPDX: $f"
 		done | grep .
@@ -40,6 +47,8 @@ shell() { git ls-files '*.sh' scripts/tally .ci/run | while read -r f; do
 	if head -n 1 "$f" | grep -q bash; then bash -n "$f"; else sh -n "$f"; fi || exit 1
 done; }
 
-for c in sparse checkpatch hdrtest purity spdx python shell; do check "$c" "$c"; done
+abi() { scripts/check-abi.sh; }
+
+for c in sparse checkpatch_kernel checkpatch_user abi hdrtest purity spdx python shell; do check "$c" "$c"; done
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]
