@@ -211,6 +211,7 @@ void dsm_cluster_destroy(struct dsm_cluster *c)
 	mutex_lock(&clusters_lock);
 	list_del(&c->list);
 	mutex_unlock(&clusters_lock);
+	flush_work(&c->gone_work);
 	stop_nodes(c);
 	c->ops->stop(c);
 	dsm_membership_exit(c);

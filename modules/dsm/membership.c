@@ -15,6 +15,7 @@
 #include <linux/bitmap.h>
 #include <linux/ktime.h>
 #include <linux/printk.h>
+#include <linux/sched.h>
 
 #include "cluster.h"
 #include "ctrl.h"
@@ -22,6 +23,9 @@
 #include "meta.h"
 #include "node.h"
 #include "rpc.h"
+
+/* How long a node that is gone stays for what others are to get from it. */
+#define GONE_LINGER_MS	1000
 
 /*
  * The hook for recovery.  A lost node has the machine raise view.epoch; once the
@@ -272,9 +276,26 @@ static void kill_fn(struct work_struct *work)
 	}
 }
 
+static bool all_sent(struct dsm_cluster *c)
+{
+	for (u16 i = 0; i < c->nr_nodes; i++) {
+		struct dsm_node *n = c->node[i];
+
+		if (n && dsm_node_is_up(n) &&
+		    (dsm_node_nr_queued(n) || dsm_node_nr_unacked(n)))
+			return false;
+	}
+	return true;
+}
+
 static void gone_fn(struct work_struct *work)
 {
 	struct dsm_cluster *c = container_of(work, struct dsm_cluster, gone_work);
+	unsigned long deadline = jiffies + msecs_to_jiffies(GONE_LINGER_MS);
+
+	/* The last view may be on its way to one that left just before. */
+	while (!all_sent(c) && time_before(jiffies, deadline))
+		schedule_timeout_idle(1);
 
 	for (u16 i = 0; i < c->nr_nodes; i++)
 		if (c->node[i])

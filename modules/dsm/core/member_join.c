@@ -100,6 +100,11 @@ u8 dsm_member_on_leave(struct dsm_member_ctx *c)
 {
 	struct dsm_member *m = c->m;
 
+	/* The view that makes this node the master may be yet to come. */
+	if (!dsm_member_is_in(m)) {
+		refuse(c, DSM_MR_NOT_MASTER);
+		return DSM_V_OK;
+	}
 	if (!dsm_nodeset_has(&m->view.members, c->ev->node))
 		return DSM_V_BAD_SENDER;
 	if (dsm_nodeset_has(&m->view.leaving, c->ev->node))

@@ -17,7 +17,7 @@ static void check_stable(struct dsm_member_ctx *c)
 	struct dsm_nodeset missing = dsm_nodeset_minus(m->view.members, &m->seen);
 
 	dsm_nodeset_del(&missing, m->self);
-	if (dsm_view_master(&m->view) != m->self ||
+	if (!dsm_member_is_in(m) || dsm_view_master(&m->view) != m->self ||
 	    m->seen_number != m->view.number || !dsm_nodeset_empty(&missing))
 		return;
 	m->base = m->view.members;
@@ -51,9 +51,9 @@ u8 dsm_member_on_seen(struct dsm_member_ctx *c, const struct dsm_member_packet *
 {
 	struct dsm_member *m = c->m;
 
-	if (!dsm_member_is_in(m) || p->round < m->seen_number)
+	if (p->round < m->seen_number)
 		return DSM_V_LATE;
-	/* A view of a leaving master may have come there first. */
+	/* It may have the view that makes this node the master before we do. */
 	note_seen(m, p->round);
 	dsm_nodeset_add(&m->seen, c->ev->node);
 	check_stable(c);
