@@ -11,9 +11,10 @@ static void lose(struct dsm_member_ctx *c, u16 node)
 
 	if (!dsm_member_is_in(m) || !dsm_nodeset_has(&v.members, node))
 		return;
-	/* Who has handed over everything need not be missed. */
+	/* All is handed over: what is left to miss is the answer of the master. */
 	if (m->state == DSM_MS_DONE) {
-		dsm_member_enter_gone(c, DSM_MR_LEFT);
+		if (node == dsm_view_master(&m->view))
+			dsm_member_enter_gone(c, DSM_MR_LEFT);
 		return;
 	}
 	dsm_nodeset_add(&m->suspects, node);
