@@ -154,9 +154,9 @@ static int create_cluster(int slot, const struct dsm_config *cfg)
 	struct dsm_cluster *c = dsm_cluster_create(cfg);
 
 	if (IS_ERR(c)) {
-		pr_err("%s: not created: error %ld%s\n", cfg->name, PTR_ERR(c),
-		       PTR_ERR(c) == -EADDRNOTAVAIL || PTR_ERR(c) == -ENODEV ?
-		       ": is there an RDMA device for the address of this node? try 'rdma link'" : "");
+		pr_err("%s: not created: error %ld\n", cfg->name, PTR_ERR(c));
+		if (PTR_ERR(c) == -EADDRNOTAVAIL || PTR_ERR(c) == -ENODEV)
+			pr_err("is there an RDMA device for the address of this node? see 'rdma link'\n");
 		return PTR_ERR(c);
 	}
 	clusters[slot] = c;

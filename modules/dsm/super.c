@@ -160,8 +160,7 @@ static struct dsm_cluster *find_cluster(struct fs_context *fc,
 	ms = READ_ONCE(c->knobs.join_timeout_ms);
 	err = dsm_cluster_wait_joined(c, ms);
 	if (err == -ETIMEDOUT)
-		errorf(fc, "no majority of the peers is connected after %u ms: see dmesg, and /sys/fs/dsm/peers",
-		       ms);
+		errorf(fc, "no majority of the peers after %u ms: see dmesg, /sys/fs/dsm/peers", ms);
 	else if (err == -ENOTCONN)
 		errorf(fc, "this node has left the cluster: rmmod dsm and load it again");
 	return err ? ERR_PTR(err) : c;
