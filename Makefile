@@ -67,8 +67,11 @@ cluster: modules ## servers with dsmfs mounted, left running (end: cluster.py do
 harness-test: deps ## does the emulated cluster see red where it must?
 	@$(QEMU)/tests/run.sh
 
-bench: modules tools ## latency and bandwidth, beside raw RDMA in the same boot
+bench: modules tools pingpong ## latency and bandwidth, beside raw RDMA in the same boot
 	@scripts/bench.sh $(ARGS)
+
+pingpong: deps ## raw verbs round trips, the yardstick of bench
+	@$(MAKE) -s -C modules/dsm-pingpong
 
 demo: modules tools ## the two-minute tour
 	@scripts/demo.sh $(ARGS)
@@ -86,4 +89,4 @@ clean: ## remove build/ (kernels stay in ~/.cache/memos)
 	@rm -rf $(O)
 
 .PHONY: help deps modules kernel tools core-test tables exhaust sim sim-check sim-soak mutate fuzz selftest-programs \
-	selftest selftests cluster harness-test bench demo lint docs check clean
+	selftest selftests cluster harness-test bench pingpong demo lint docs check clean
