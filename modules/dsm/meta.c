@@ -14,6 +14,7 @@
 
 #include <linux/fs.h>
 #include <linux/printk.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 
 #include "cluster.h"
@@ -444,6 +445,8 @@ int dsm_meta_create(struct dsm_cluster *c)
 	xa_init(&m->files);
 	mutex_init(&m->op_mutex);
 	INIT_WORK(&m->reap_work, reap_fn);
+	/* The others may remember ops of this node from before it came back. */
+	atomic_set(&m->op_id, get_random_u32());
 	m->apply_wq = alloc_ordered_workqueue("dsm_apply", 0);
 	m->op_wq = alloc_workqueue("dsm_op", WQ_UNBOUND, 0);
 	m->close_wq = alloc_workqueue("dsm_close", WQ_UNBOUND, 0);

@@ -177,7 +177,7 @@ struct dsm_op_done {
  * @done:	ring of the last ops
  * @next_done:	where the next one goes
  * @op_mutex:	the master does one op at a time; taken before @lock
- * @op_id:	last one given to an op of this node
+ * @op_id:	last one given to an op of this node; begins anywhere, see @done
  * @apply_wq:	what the master sends, in order
  * @op_wq:	ops of others, zaps
  * @close_wq:	last closes of unlinked files
