@@ -23,7 +23,7 @@ def test_busy_is_said(c):
     assert not r.ok and "busy" in r.err, r.err
     r = c[1].exec("rmmod", "dsm")
     assert not r.ok and "in use" in r.err, r.err
-    r = c[1].sh("echo 1 >/sys/fs/dsm/cluster/leave")
+    r = c[1].sh("/bin/echo 1 >/sys/fs/dsm/cluster/leave")
     assert not r.ok and "busy" in r.err.lower(), r.err
     stop(job)
     c.dsm_down()
