@@ -82,13 +82,14 @@ static void put_locked(struct dsm_entry *e)
 	dsm_entry_put(e);
 }
 
-static int ask(struct dsm_entry *e, u8 right, unsigned int flags)
+/* In all other states a request is out, or the access has to wait first. */
+static int ask(struct dsm_entry *e, u8 right)
 {
 	struct dsm_cluster *c = e->region->cluster;
-	u32 hold_us = flags & DSM_GET_PREFETCH ? 0 : READ_ONCE(c->knobs.hold_us);
+	u32 hold_us = READ_ONCE(c->knobs.hold_us);
 
-	if (e->core.state == DSM_PS_I && flags & DSM_GET_PREFETCH)
-		__set_bit(DSM_EF_PREFETCHED, &e->flags);
+	if (e->core.state != DSM_PS_I && e->core.state != DSM_PS_S)
+		return 0;
 	return dsm_entry_event_locked(e, right == DSM_RIGHT_WRITE ?
 				      DSM_PE_WRITE : DSM_PE_READ,
 				      DSM_NODE_NONE, hold_us);
@@ -198,7 +199,7 @@ static struct dsm_entry *wait_right(struct fault_wait *w, unsigned int flags)
 			continue;
 		}
 		fault_start(w, e);
-		err = ask(e, w->right, flags);
+		err = ask(e, w->right);
 		if (dsm_page_right(&e->core) >= w->right)
 			return e;
 		if (flags & DSM_GET_NOWAIT || err) {
@@ -312,7 +313,9 @@ int dsm_page_acquire(struct dsm_region *r, u64 index, u8 right,
 	}
 	if (!w.asked && !err)
 		dsm_count(c, fault_local);
-	fault_end(&w, zero, err == -EAGAIN ? 0 : err);
+	/* Whoever could not wait comes back: that is the fault to be timed. */
+	if (err != -EAGAIN)
+		fault_end(&w, zero, err);
 	return err;
 }
 

@@ -168,7 +168,6 @@ static inline u64 dsm_region_nr_resident(struct dsm_region *r)
 /* ---- access; process context ---- */
 
 #define DSM_GET_NOWAIT		0x1	/* -EAGAIN instead of waiting */
-#define DSM_GET_PREFETCH	0x2	/* started by prefetch */
 
 /**
  * dsm_page_acquire() - get the right to a page and a reference to it, locked
