@@ -18,15 +18,11 @@ part modules-stock modules
 part tools tools
 part selftests-stock selftests
 part bench bench ARGS=--quick
-if [ -n "${FULL-}" ] || scripts/kernel-build.sh --cached debug; then
-	part modules-debug modules KERNEL=debug
-	part selftests-debug selftests KERNEL=debug
-else
-	# 16 minutes of build on two cores: not in CI on a fresh machine.
-	$tally skip selftests-debug "no debug kernel in ~/.cache/memos: make kernel KERNEL=debug"
-fi
 if [ -n "${FULL-}" ]; then
 	part fuzz fuzz
 	part sim-soak sim-soak
+	# Builds the debug kernel if it is not in ~/.cache/memos: 16 minutes on two cores.
+	part modules-debug modules KERNEL=debug
+	part selftests-debug selftests KERNEL=debug
 fi
 $tally sum
