@@ -101,6 +101,42 @@ unsigned int dsm_node_nr_unacked(struct dsm_node *n)
 }
 
 /**
+ * dsm_node_tx_mark() - where the stream of frames to the peer is now
+ * @n:	the peer
+ *
+ * Context: Any.
+ * Return: the place behind all that was queued so far.
+ */
+u32 dsm_node_tx_mark(struct dsm_node *n)
+{
+	u32 mark;
+
+	spin_lock_bh(&n->lock);
+	mark = n->link.tx_next + n->nr_queued;
+	spin_unlock_bh(&n->lock);
+	return mark;
+}
+
+/**
+ * dsm_node_has_got() - has the peer received all up to a place?
+ * @n:		the peer
+ * @mark:	the place, of dsm_node_tx_mark()
+ *
+ * Context: Any.
+ * Return: whether it has; true if nothing will be sent any more.
+ */
+bool dsm_node_has_got(struct dsm_node *n, u32 mark)
+{
+	bool got;
+
+	spin_lock_bh(&n->lock);
+	got = n->link.state == DSM_LS_DEAD ||
+	      (s32)(n->link.tx_una - mark) >= 0;
+	spin_unlock_bh(&n->lock);
+	return got;
+}
+
+/**
  * dsm_node_hello() - what to tell the peer while connecting
  * @n:	the peer
  *

@@ -61,6 +61,9 @@ bool dsm_node_is_up(const struct dsm_node *n);
 u8 dsm_node_link_state(const struct dsm_node *n);
 unsigned int dsm_node_nr_queued(struct dsm_node *n);
 unsigned int dsm_node_nr_unacked(struct dsm_node *n);
+/* Has it got all that was queued when the mark was taken? */
+u32 dsm_node_tx_mark(struct dsm_node *n);
+bool dsm_node_has_got(struct dsm_node *n, u32 mark);
 
 /**
  * dsm_node_send_msg() - queue a message of the page protocol

@@ -104,11 +104,30 @@ int dsm_region_zap(struct dsm_region *r, u64 start, u64 nr)
 
 /* ---- leaving ---- */
 
-static bool peer_has_all(struct dsm_cluster *c, u16 node)
+/* Return: 1 if an entry was moved, 2 if one is still to be moved, both, or an errno. */
+static int handoff_once(struct dsm_region *r, u16 successor)
 {
-	struct dsm_node *n = c->node[node];
+	struct dsm_entry *e;
+	u64 index = 0;
+	int ret = 0;
 
-	return !n || (!dsm_node_nr_queued(n) && !dsm_node_nr_unacked(n));
+	while (ret >= 0 && (e = dsm_entry_next(r, index))) {
+		int err = 0;
+
+		index = e->index + 1;
+		spin_lock_bh(&e->lock);
+		if (e->dir && e->dir->state != DSM_DS_MOVED &&
+		    !test_bit(DSM_EF_DEAD, &e->flags)) {
+			err = dsm_entry_handoff_locked(e, successor);
+			ret |= e->dir->state == DSM_DS_MOVED ? 1 : 2;
+		}
+		spin_unlock_bh(&e->lock);
+		dsm_entry_put(e);
+		ret = err ?: ret;
+		cond_resched();
+	}
+	dsm_node_flush(r->cluster);
+	return ret;
 }
 
 /**
@@ -127,31 +146,22 @@ int dsm_region_handoff(struct dsm_region *r, u16 successor)
 	struct dsm_cluster *c = r->cluster;
 	unsigned long deadline = jiffies +
 		msecs_to_jiffies(READ_ONCE(c->knobs.leave_timeout_ms));
-	struct dsm_entry *e;
-	bool left;
-	int err;
+	struct dsm_node *n = c->node[successor];
+	bool was_left = true;
+	u32 mark = 0;
+	int ret;
 
 	WRITE_ONCE(r->successor, successor);
 	do {
-		u64 index = 0;
-
-		left = false;
-		while ((e = dsm_entry_next(r, index))) {
-			index = e->index + 1;
-			err = 0;
-			spin_lock_bh(&e->lock);
-			if (e->dir && !test_bit(DSM_EF_DEAD, &e->flags)) {
-				err = dsm_entry_handoff_locked(e, successor);
-				left |= e->dir->state != DSM_DS_MOVED;
-			}
-			spin_unlock_bh(&e->lock);
-			dsm_entry_put(e);
-			if (err)
-				return err;
-			cond_resched();
-		}
-		dsm_node_flush(c);
-		if (!left && peer_has_all(c, successor))
+		ret = handoff_once(r, successor);
+		if (ret < 0)
+			return ret;
+		/* An entry may also have moved by itself, when it was free. */
+		if (n && (ret || was_left))
+			mark = dsm_node_tx_mark(n);
+		was_left = ret & 2;
+		/* Traffic goes on: the link to it is never quite empty. */
+		if (!was_left && (!n || dsm_node_has_got(n, mark)))
 			return 0;
 		schedule_timeout_killable(msecs_to_jiffies(POLL_MS));
 		if (fatal_signal_pending(current))
