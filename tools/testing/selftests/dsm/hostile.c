@@ -136,7 +136,7 @@ static struct hello good_hello(void)
 {
 	return (struct hello){
 		.magic = 0x4d4f5344, .version = 1, .from = from, .to = to,
-		.nr_nodes = nr_nodes, .incarnation = 1 + rnd(&rng) % 0x7fffffff, .rx_next = 1,
+		.nr_nodes = nr_nodes, .incarnation = 1 + rnd(&rng) % 0x7fffffff,
 	};
 }
 
@@ -176,7 +176,7 @@ static struct head *good_head(int kind)
 	memset(buf, 0, sizeof(buf));
 	*h = (struct head){
 		.magic = 0x6d53, .version = 1, .kind = kind, .nr = kind == 0,
-		.seq = kind == 2 ? 0 : 1, .ack = 1, .incarnation = 1,
+		.incarnation = 1,
 	};
 	if (kind == 0) {	/* GETS of a page that is not ours to ask for */
 		h->type = 0;
@@ -312,7 +312,7 @@ static enum outcome try_flips(void)
 
 		w->incarnation = h.incarnation;
 		if (w->kind != 2)
-			w->seq = n;
+			w->seq = n - 1;
 		if (w->kind == 1) {
 			len += w->len = 32;
 		} else if (w->kind == 0) {
