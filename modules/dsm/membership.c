@@ -73,6 +73,7 @@ static void log_gone(struct dsm_cluster *c)
 	case DSM_MR_BUSY:
 	case DSM_MR_NOT_MASTER:
 	case DSM_MR_NOT_LINKED:
+	case DSM_MR_NOT_MEMBER:
 	case DSM_MR_LOST:
 	case DSM_NR_MEMBER_REASONS:
 		break;
@@ -272,6 +273,8 @@ static void kill_fn(struct work_struct *work)
 		dsm_node_kill(c->node[node]);
 		/* From now on it is as one that was never there: it may come. */
 		dsm_node_stop(c->node[node]);
+		/* A connection may have been reported after it was to be cut. */
+		dsm_membership_event(c, DSM_ME_LINK_DOWN, node, false);
 		dsm_node_start(c->node[node]);
 	}
 }

@@ -17,6 +17,7 @@ static u8 on_timer(struct dsm_member_ctx *c)
 		dsm_member_emit_kill(c, m->departed);
 		dsm_nodeset_clear(&m->departed);
 	}
+	dsm_member_offer_timer(c);
 	if (!m->until_us || now < m->until_us)
 		return DSM_V_OK;
 	switch ((enum dsm_member_state)m->state) {
@@ -79,6 +80,8 @@ static u64 next_deadline(const struct dsm_member *m, u64 now)
 
 	if (!dsm_nodeset_empty(&m->departed))
 		at = sooner(at, m->linger_us);
+	if (m->offering)
+		at = sooner(at, m->offer_us);
 	if ((m->state == DSM_MS_OUT || m->want_leave) && m->retry_us > now)
 		at = sooner(at, m->retry_us);
 	if (m->state == DSM_MS_OUT && m->majority_us)
@@ -113,12 +116,12 @@ static u8 on_packet(struct dsm_member_ctx *c)
 		return dsm_member_on_refuse(c, p);
 	case DSM_MM_SUSPECT:
 		return dsm_member_on_suspect(c, p);
+	case DSM_MM_OFFER:
+		return dsm_member_on_offer(c, p);
+	case DSM_MM_AGREE:
+		return dsm_member_on_agree(c, p);
 	case DSM_MM_VIEW:
 		return dsm_member_on_view(c, p);
-	case DSM_MM_SEEN:
-		return dsm_member_on_seen(c, p);
-	case DSM_MM_STABLE:
-		return dsm_member_on_stable(c, p);
 	case DSM_NR_MEMBER_MSGS:
 		break;
 	}
@@ -174,6 +177,9 @@ void dsm_member_init(struct dsm_member *m, u16 self, u16 nr_nodes,
 		.nr_nodes = nr_nodes,
 		.incarnation = incarnation,
 		.candidate = DSM_NODE_NONE,
+		.offerer = DSM_NODE_NONE,
+		.asked = DSM_NODE_NONE,
+		.admitted = DSM_NODE_NONE,
 		.pending = DSM_NODE_NONE,
 	};
 }

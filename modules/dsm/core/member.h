@@ -9,16 +9,18 @@
  * clusters cannot form: their majorities would share a voter.
  *
  * Joining, leaving: asked of the master (the lowest member that does not leave),
- * one at a time; whoever is refused asks again.  Each change is a view with the
- * next number, sent by the master to all.
+ * one at a time; whoever is refused asks again.
  *
- * Loss: the lowest survivor sends the view without the lost nodes, provided that
- * the survivors are more than half of the members, or half of them and the
- * lowest is among them; a smaller rest gives up (GONE).  That is asked of the
- * present view and of the last one that all its members are known to have had
- * (SEEN, STABLE): else a node that loses the others one after the other would go
- * on alone, by views that nobody else has seen.  A lost node is not
- * admitted again before REBUILT says that nothing refers to it any more.
+ * Change: the master offers the next view to all members that stay; when each of
+ * them has agreed, it publishes it.
+ *
+ * Loss: a member that loses another cuts it off, so that the other notices, and
+ * tells the lowest survivor.  That offers the view without the lost nodes,
+ * provided that the survivors are more than half of the members before, or half of
+ * them and the lowest is among them; a smaller rest gives up (GONE).  As all
+ * survivors have to agree, and none agrees to what a node it has lost offers, only
+ * one part of the members goes on.  A lost node is not admitted again before
+ * REBUILT says that nothing refers to it any more.
  */
 #ifndef DSM_CORE_MEMBER_H
 #define DSM_CORE_MEMBER_H
@@ -30,6 +32,8 @@
 #define DSM_MEMBER_VOTE_US	2000000ull
 /* A majority waits that long for the rest, so that all begin together. */
 #define DSM_MEMBER_GRACE_US	1500000ull
+/* How long members have to agree to an offer until it is repeated. */
+#define DSM_MEMBER_OFFER_US	1000000ull
 /* Between two attempts to propose, join or leave. */
 #define DSM_MEMBER_RETRY_US	200000ull
 /* How long the answer to JOIN may take, metadata included. */
@@ -80,10 +84,10 @@ enum dsm_member_state {
  * LEAVE	member -> master: let me go
  * LEFT		leaver -> master: everything is handed over
  * REFUSE	master -> who asked: not now, see reason
- * SUSPECT	member -> master: I have lost a node
+ * SUSPECT	member -> master: I have lost nodes
+ * OFFER	master -> members that stay: may this be the next view?
+ * AGREE	-> master: it may
  * VIEW		master -> all: this is the cluster now
- * SEEN		member -> master: I have this view
- * STABLE	master -> all: everyone has this view
  */
 #define DSM_MEMBER_MSGS(X)	\
 	X(STATUS)		\
@@ -96,9 +100,9 @@ enum dsm_member_state {
 	X(LEFT)			\
 	X(REFUSE)		\
 	X(SUSPECT)		\
-	X(VIEW)			\
-	X(SEEN)			\
-	X(STABLE)
+	X(OFFER)		\
+	X(AGREE)		\
+	X(VIEW)
 
 enum dsm_member_msg {
 #define X(name) DSM_MM_##name,
@@ -113,6 +117,7 @@ enum dsm_member_msg {
  * BUSY		another node joins or leaves just now
  * NOT_MASTER	ask the master
  * NOT_LINKED	the joiner has no connection to some member
+ * NOT_MEMBER	it is no member, and does not agree to what members are asked
  * LOST		it was lost, and pages still refer to it
  * LEFT		it left, as it wanted
  * EXPELLED	the others went on without it
@@ -123,6 +128,7 @@ enum dsm_member_msg {
 	X(BUSY)			\
 	X(NOT_MASTER)		\
 	X(NOT_LINKED)		\
+	X(NOT_MEMBER)		\
 	X(LOST)			\
 	X(LEFT)			\
 	X(EXPELLED)		\
@@ -157,13 +163,13 @@ struct dsm_view {
  * struct dsm_member_packet - a message of the membership, in host form
  * @type:	enum dsm_member_msg
  * @state:	STATUS: enum dsm_member_state of the sender
- * @reason:	REFUSE: enum dsm_member_reason
- * @node:	SUSPECT: who
+ * @reason:	REFUSE: enum dsm_member_reason; STATUS: likewise, if GONE
+ * @node:	unused
  * @round:	PROPOSE, ACCEPT, REJECT, RELEASE, first VIEW: number of the
  *		proposal; JOIN, VIEW after it: incarnation of the joiner;
- *		SEEN, STABLE: number of the view
- * @view:	STATUS, VIEW
- * @linked:	JOIN: who the sender is linked to
+ *		AGREE: number of the view, or a higher one: offer it above that
+ * @view:	STATUS, OFFER, VIEW; PROPOSE: the cluster that is to be
+ * @linked:	JOIN: who the sender is linked to; SUSPECT: whom it has lost
  */
 struct dsm_member_packet {
 	u8 type;
@@ -278,13 +284,20 @@ struct dsm_member_out {
  * @state:	enum dsm_member_state
  * @reason:	GONE: why; else why the last request was refused
  * @want_leave:	a request to leave waits for its turn
+ * @offering:	this node has offered @next; else @offerer has
  * @self:	this node
  * @nr_nodes:	configured nodes
  * @candidate:	VOTED: who has the vote
+ * @offerer:	who has offered @next
+ * @admitted:	whom this node has let in by the present view, or DSM_NODE_NONE
  * @pending:	master: who joins just now, or DSM_NODE_NONE
  * @incarnation: of this node
- * @round:	number of the last proposal, made or voted for
+ * @round:	number of the last proposal
+ * @asked:	JOINING: whom
+ * @vote_round:	VOTED: number of the candidate's proposal
+ * @vote_cluster: the cluster that the last candidate voted for wanted to form
  * @pending_round: what @pending called itself in JOIN
+ * @offer_us:	@offering: when to ask again
  * @until_us:	PROPOSING, JOINING, ASKED, DONE: no answer by then is a failure
  * @retry_us:	no new proposal or request before this time
  * @deadline_us: report TIMER then; 0: never
@@ -296,27 +309,31 @@ struct dsm_member_out {
  * @voters:	PROPOSING: who was asked
  * @accepted:	PROPOSING: who has accepted
  * @departed:	nodes that left and have not hung up yet
- * @fresh:	linked nodes that were members as another incarnation, as long as
- *		the view names them
  * @suspects:	members this node has lost, as long as the view names them
+ * @agreed:	@offering: who has agreed to @next
  * @view:	the cluster; @number 0 while not a member
- * @base:	members of the last view that all of them are known to have
- * @seen:	who has told the master that it has view @seen_number
- * @seen_number: see @seen
+ * @next:	the newest view that was offered and is not published, if any
  * @peer_view:	the newest view that a linked member told
  */
 struct dsm_member {
 	u8 state;
 	u8 reason;
 	bool want_leave;
+	bool offering;
 	u16 self;
 	u16 nr_nodes;
 	u16 candidate;
+	u16 offerer;
+	u16 asked;
+	u16 admitted;
 	u16 pending;
 	u32 incarnation;
 	u32 round;
+	u32 vote_round;
+	u32 vote_cluster;
 	u32 pending_round;
 	u64 until_us;
+	u64 offer_us;
 	u64 retry_us;
 	u64 deadline_us;
 	u64 majority_us;
@@ -327,12 +344,10 @@ struct dsm_member {
 	struct dsm_nodeset voters;
 	struct dsm_nodeset accepted;
 	struct dsm_nodeset departed;
-	struct dsm_nodeset fresh;
 	struct dsm_nodeset suspects;
-	struct dsm_nodeset base;
-	struct dsm_nodeset seen;
-	u32 seen_number;
+	struct dsm_nodeset agreed;
 	struct dsm_view view;
+	struct dsm_view next;
 	struct dsm_view peer_view;
 };
 

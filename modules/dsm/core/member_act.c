@@ -48,9 +48,16 @@ struct dsm_member_packet *dsm_member_emit_send(struct dsm_member_ctx *c,
 
 void dsm_member_emit_kill(struct dsm_member_ctx *c, struct dsm_nodeset who)
 {
-	dsm_nodeset_del(&who, c->m->self);
-	if (!dsm_nodeset_empty(&who))
-		dsm_member_emit(c, DSM_MA_KILL)->to = who;
+	struct dsm_member *m = c->m;
+
+	dsm_nodeset_del(&who, m->self);
+	if (dsm_nodeset_empty(&who))
+		return;
+	/* Of who is cut off nothing is reported, not even that. */
+	m->linked = dsm_nodeset_minus(m->linked, &who);
+	m->out = dsm_nodeset_minus(m->out, &who);
+	m->in = dsm_nodeset_minus(m->in, &who);
+	dsm_member_emit(c, DSM_MA_KILL)->to = who;
 }
 
 void dsm_member_tell_status(struct dsm_member_ctx *c, struct dsm_nodeset to)
@@ -61,6 +68,8 @@ void dsm_member_tell_status(struct dsm_member_ctx *c, struct dsm_nodeset to)
 		return;
 	p = dsm_member_emit_send(c, to, DSM_MM_STATUS);
 	p->state = c->m->state;
+	if (p->state == DSM_MS_GONE)
+		p->reason = c->m->reason;
 	if (dsm_member_is_in(c->m))
 		p->view = c->m->view;
 }
@@ -82,6 +91,7 @@ void dsm_member_enter_gone(struct dsm_member_ctx *c, u8 reason)
 	dsm_member_enter(c, DSM_MS_GONE, 0);
 	c->m->reason = reason;
 	c->m->pending = DSM_NODE_NONE;
+	c->m->offering = false;
 	dsm_member_emit(c, DSM_MA_VIEW);
 	dsm_member_tell_status(c, c->m->linked);
 }

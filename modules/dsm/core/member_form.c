@@ -7,6 +7,7 @@ static void form(struct dsm_member_ctx *c)
 	struct dsm_view v = {
 		.cluster = c->m->incarnation,
 		.epoch = 1,
+		.number = 1,
 		.members = c->m->accepted,
 	};
 
@@ -23,6 +24,7 @@ static bool all_accepted(const struct dsm_member *m)
 static void propose(struct dsm_member_ctx *c, struct dsm_nodeset voters)
 {
 	struct dsm_member *m = c->m;
+	struct dsm_member_packet *p;
 
 	m->round++;
 	m->voters = voters;
@@ -32,7 +34,9 @@ static void propose(struct dsm_member_ctx *c, struct dsm_nodeset voters)
 		form(c);
 		return;
 	}
-	dsm_member_emit_send(c, voters, DSM_MM_PROPOSE)->round = m->round;
+	p = dsm_member_emit_send(c, voters, DSM_MM_PROPOSE);
+	p->round = m->round;
+	p->view.cluster = m->incarnation;
 }
 
 void dsm_member_give_up_proposal(struct dsm_member_ctx *c)
@@ -74,7 +78,8 @@ u8 dsm_member_on_propose(struct dsm_member_ctx *c, const struct dsm_member_packe
 	if (vote) {
 		dsm_member_enter(c, DSM_MS_VOTED, 0);
 		m->candidate = c->ev->node;
-		m->round = p->round;
+		m->vote_round = p->round;
+		m->vote_cluster = p->view.cluster;
 	}
 	dsm_member_emit_send(c, dsm_nodeset_of(c->ev->node), answer)->round = p->round;
 	return DSM_V_OK;

@@ -6,7 +6,7 @@
 static bool is_busy(const struct dsm_member *m)
 {
 	return m->pending != DSM_NODE_NONE ||
-	       !dsm_nodeset_empty(&m->view.leaving) ||
+	       m->offering || !dsm_nodeset_empty(&m->view.leaving) ||
 	       !dsm_nodeset_empty(&m->suspects);
 }
 
@@ -24,6 +24,7 @@ void dsm_member_try_join(struct dsm_member_ctx *c)
 	if (master == DSM_NODE_NONE || !dsm_nodeset_has(&m->linked, master))
 		return;
 	dsm_member_enter(c, DSM_MS_JOINING, DSM_MEMBER_JOIN_US);
+	m->asked = master;
 	p = dsm_member_emit_send(c, dsm_nodeset_of(master), DSM_MM_JOIN);
 	p->round = m->incarnation;
 	p->linked = m->linked;
@@ -49,12 +50,17 @@ static u8 join_reason(struct dsm_member_ctx *c, const struct dsm_member_packet *
 u8 dsm_member_on_join(struct dsm_member_ctx *c, const struct dsm_member_packet *p)
 {
 	struct dsm_member *m = c->m;
+	struct dsm_view v = m->view;
 	u8 reason;
 
-	/* The view that lets it in is on its way. */
 	if (dsm_member_is_in(m) && dsm_nodeset_has(&m->view.members, c->ev->node) &&
-	    !dsm_nodeset_has(&m->suspects, c->ev->node))
-		return DSM_V_LATE;
+	    !dsm_nodeset_has(&m->suspects, c->ev->node)) {
+		/* The view that lets it in is on its way, or lost with its sender. */
+		if (c->ev->node == m->admitted)
+			return DSM_V_LATE;
+		dsm_member_miss(c, dsm_nodeset_of(c->ev->node));
+		return DSM_V_OK;
+	}
 	if (m->pending == c->ev->node) {
 		m->pending_round = p->round;
 		return DSM_V_OK;
@@ -66,25 +72,25 @@ u8 dsm_member_on_join(struct dsm_member_ctx *c, const struct dsm_member_packet *
 	}
 	m->pending = c->ev->node;
 	m->pending_round = p->round;
-	dsm_member_emit(c, DSM_MA_SNAPSHOT)->node = c->ev->node;
+	dsm_nodeset_add(&v.members, c->ev->node);
+	dsm_member_offer(c, &v);
 	return DSM_V_OK;
 }
 
 u8 dsm_member_on_admit(struct dsm_member_ctx *c, bool admit)
 {
 	struct dsm_member *m = c->m;
-	struct dsm_view v = m->view;
+	struct dsm_view v = m->next;
 
-	if (m->pending != c->ev->node)
+	if (m->pending != c->ev->node || !dsm_member_is_agreed(m))
 		return DSM_V_LATE;
-	m->pending = DSM_NODE_NONE;
-	if (!admit || !dsm_member_is_master(m) ||
-	    !dsm_nodeset_has(&m->linked, c->ev->node)) {
-		refuse(c, DSM_MR_BUSY);
+	if (admit && dsm_nodeset_has(&m->linked, c->ev->node)) {
+		dsm_member_publish(c, &v, m->pending_round);
+		m->admitted = c->ev->node;
 		return DSM_V_OK;
 	}
-	dsm_nodeset_add(&v.members, c->ev->node);
-	dsm_member_publish(c, &v, m->pending_round);
+	dsm_member_abandon(c);
+	dsm_member_take_back(c);
 	return DSM_V_OK;
 }
 
@@ -93,7 +99,7 @@ static void start_leave(struct dsm_member_ctx *c, u16 node)
 	struct dsm_view v = c->m->view;
 
 	dsm_nodeset_add(&v.leaving, node);
-	dsm_member_publish(c, &v, 0);
+	dsm_member_offer(c, &v);
 }
 
 u8 dsm_member_on_leave(struct dsm_member_ctx *c)
@@ -125,12 +131,27 @@ u8 dsm_member_on_left(struct dsm_member_ctx *c)
 
 	if (!dsm_nodeset_has(&v.leaving, c->ev->node))
 		return DSM_V_LATE;
-	if (!dsm_member_is_master(m))
+	/* It asks again. */
+	if (!dsm_member_is_master(m) || m->offering)
 		return DSM_V_LATE;
 	dsm_nodeset_del(&v.leaving, c->ev->node);
 	dsm_nodeset_del(&v.members, c->ev->node);
-	dsm_member_publish(c, &v, 0);
+	dsm_member_offer(c, &v);
 	return DSM_V_OK;
+}
+
+/* The master leaves: the caller of LEAVE has no change of the metadata under way. */
+static void lead_out(struct dsm_member_ctx *c)
+{
+	struct dsm_member *m = c->m;
+	struct dsm_view v = m->next;
+
+	if (c->ev->type != DSM_ME_LEAVE)
+		return;
+	if (dsm_member_is_agreed(m) && dsm_nodeset_has(&v.leaving, m->self))
+		dsm_member_publish(c, &v, 0);
+	else if (!is_busy(m))
+		start_leave(c, m->self);
 }
 
 void dsm_member_try_leave(struct dsm_member_ctx *c)
@@ -142,10 +163,8 @@ void dsm_member_try_leave(struct dsm_member_ctx *c)
 		dsm_member_enter_gone(c, DSM_MR_LEFT);
 		return;
 	}
-	/* The caller of LEAVE lets no change of the metadata be under way. */
 	if (dsm_member_is_master(m)) {
-		if (c->ev->type == DSM_ME_LEAVE && !is_busy(m))
-			start_leave(c, m->self);
+		lead_out(c);
 		return;
 	}
 	dsm_member_enter(c, DSM_MS_ASKED, DSM_MEMBER_LEAVE_US);
@@ -156,9 +175,17 @@ u8 dsm_member_on_refuse(struct dsm_member_ctx *c, const struct dsm_member_packet
 {
 	struct dsm_member *m = c->m;
 
+	if (p->reason == DSM_MR_NOT_MEMBER) {
+		if (!dsm_member_is_silent(m, c->ev->node))
+			return DSM_V_LATE;
+		dsm_member_miss(c, dsm_nodeset_of(c->ev->node));
+		return DSM_V_OK;
+	}
 	if (m->state != DSM_MS_JOINING && m->state != DSM_MS_ASKED)
 		return DSM_V_LATE;
 	m->reason = p->reason;
+	if (p->reason == DSM_MR_LOST)
+		m->vote_cluster = 0;
 	if (m->state == DSM_MS_ASKED)
 		dsm_member_back_off(c, DSM_MS_IN, DSM_MEMBER_RETRY_US);
 	else if (p->reason == DSM_MR_LOST)

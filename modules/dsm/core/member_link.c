@@ -2,68 +2,161 @@
 /* Links that come and go, and nodes that are lost with them. */
 #include "member_machine.h"
 
-/* A member is not coming back as the one it was. */
-static void lose(struct dsm_member_ctx *c, u16 node)
+static bool has_quorum(const struct dsm_member *m)
+{
+	struct dsm_nodeset rest = dsm_nodeset_minus(m->view.members, &m->suspects);
+
+	/* Another's offer may have been published without this node's knowing. */
+	return dsm_nodeset_has_quorum(&rest, &m->view.members) &&
+	       (m->offering || !m->next.number ||
+		dsm_nodeset_has_quorum(&rest, &m->next.members));
+}
+
+/* Who has not got into the first view yet cannot lead the others. */
+static u16 next_master(const struct dsm_member *m)
+{
+	struct dsm_view v = m->view;
+
+	v.members = dsm_nodeset_minus(v.members, &m->suspects);
+	v.members = dsm_nodeset_minus(v.members, &m->out);
+	return dsm_view_master(&v);
+}
+
+/* Members are lost: find who is to tell the others, and whether that may be. */
+void dsm_member_reconsider(struct dsm_member_ctx *c)
 {
 	struct dsm_member *m = c->m;
 	struct dsm_view v = m->view;
-	u16 master;
+	bool done = m->state == DSM_MS_DONE;
+	u16 master = next_master(m);
 
-	if (!dsm_member_is_in(m) || !dsm_nodeset_has(&v.members, node))
-		return;
-	/* All is handed over: what is left to miss is the answer of the master. */
-	if (m->state == DSM_MS_DONE) {
-		if (node == dsm_view_master(&m->view))
-			dsm_member_enter_gone(c, DSM_MR_LEFT);
+	/* Who has handed over everything has no reason to go on. */
+	if (!has_quorum(m) || (done && master == m->self)) {
+		dsm_member_enter_gone(c, done ? DSM_MR_LEFT : DSM_MR_MINORITY);
 		return;
 	}
-	dsm_nodeset_add(&m->suspects, node);
-	v.members = dsm_nodeset_minus(v.members, &m->suspects);
-	if (!dsm_nodeset_has_quorum(&v.members, &m->view.members) ||
-	    !dsm_nodeset_has_quorum(&v.members, &m->base)) {
-		dsm_member_enter_gone(c, DSM_MR_MINORITY);
-		return;
-	}
-	v.leaving = dsm_nodeset_minus(v.leaving, &m->suspects);
-	master = dsm_view_master(&v);
 	if (master != m->self) {
-		dsm_member_emit_send(c, dsm_nodeset_of(master), DSM_MM_SUSPECT)->node = node;
+		dsm_member_emit_send(c, dsm_nodeset_of(master), DSM_MM_SUSPECT)->linked =
+			m->suspects;
 		return;
 	}
+	/* Others may have been told that they leave by another's offer. */
+	if (!m->offering)
+		v.leaving = dsm_nodeset_or(v.leaving, &m->next.leaving);
+	if (!dsm_nodeset_has(&m->view.leaving, m->self))
+		dsm_nodeset_del(&v.leaving, m->self);
+	v.members = dsm_nodeset_minus(v.members, &m->suspects);
+	v.leaving = dsm_nodeset_and(v.leaving, &v.members);
 	v.lost = dsm_nodeset_or(v.lost, &m->suspects);
 	v.epoch++;
-	dsm_member_publish(c, &v, 0);
+	dsm_member_abandon(c);
+	dsm_member_offer(c, &v);
+}
+
+static struct dsm_nodeset only_new(const struct dsm_member *m, struct dsm_nodeset who)
+{
+	who = dsm_nodeset_minus(dsm_nodeset_and(who, &m->view.members), &m->suspects);
+	return dsm_nodeset_without(who, m->self);
+}
+
+/* They do not come back as who they were; cut off, they notice it as well. */
+void dsm_member_suspect(struct dsm_member_ctx *c, struct dsm_nodeset who)
+{
+	struct dsm_member *m = c->m;
+
+	who = only_new(m, who);
+	m->suspects = dsm_nodeset_or(m->suspects, &who);
+	dsm_member_emit_kill(c, who);
+}
+
+void dsm_member_miss(struct dsm_member_ctx *c, struct dsm_nodeset who)
+{
+	who = only_new(c->m, who);
+	if (!dsm_member_is_in(c->m) || dsm_nodeset_empty(&who))
+		return;
+	dsm_member_suspect(c, who);
+	dsm_member_reconsider(c);
 }
 
 u8 dsm_member_on_suspect(struct dsm_member_ctx *c, const struct dsm_member_packet *p)
 {
 	struct dsm_member *m = c->m;
+	u16 node = c->ev->node, master = dsm_member_master_of(m);
 
-	if (p->node >= m->nr_nodes || p->node == c->ev->node)
+	if (dsm_nodeset_has(&p->linked, node) ||
+	    dsm_nodeset_next(&p->linked, m->nr_nodes) != DSM_NODE_NONE)
 		return DSM_V_BAD_FIELD;
-	/* This node may be the next master, but does not miss the present one. */
-	if (!dsm_member_is_master(m) || p->node == m->self ||
-	    !dsm_nodeset_has(&m->view.members, c->ev->node))
+	/* Not a member: another has to see to it. */
+	if (!dsm_member_is_in(m)) {
+		dsm_member_tell_status(c, dsm_nodeset_of(node));
+		return DSM_V_OK;
+	}
+	/* Who is lost itself has no say. */
+	if (dsm_nodeset_has(&m->suspects, node) ||
+	    !dsm_nodeset_has(&m->view.members, node))
 		return DSM_V_LATE;
-	lose(c, p->node);
+	/* This node would be the next master, but does not miss the present one. */
+	if (master != m->self && dsm_nodeset_has(&p->linked, master)) {
+		dsm_member_emit_send(c, dsm_nodeset_of(master), DSM_MM_SUSPECT)->linked =
+			dsm_nodeset_of(node);
+		return DSM_V_OK;
+	}
+	if (master != m->self || dsm_nodeset_has(&p->linked, m->self))
+		return DSM_V_LATE;
+	dsm_member_miss(c, p->linked);
 	return DSM_V_OK;
 }
 
-/* Nothing that the node promised, asked or was asked counts any more. */
+/* Does anything depend on what this node has said to the other, or it to this? */
+static bool is_bound(const struct dsm_member *m, u16 node)
+{
+	switch ((enum dsm_member_state)m->state) {
+	case DSM_MS_VOTED:
+		return m->candidate == node;
+	case DSM_MS_PROPOSING:
+		return dsm_nodeset_has(&m->voters, node);
+	case DSM_MS_JOINING:
+		return m->asked == node;
+	case DSM_MS_OUT:
+	case DSM_MS_IN:
+	case DSM_MS_ASKED:
+	case DSM_MS_LEAVING:
+	case DSM_MS_DONE:
+	case DSM_MS_GONE:
+	case DSM_NR_MEMBER_STATES:
+		break;
+	}
+	return false;
+}
+
+/*
+ * Nothing that the node promised, asked or was asked counts any more.  Unless it
+ * is another incarnation, it is made to see that too.
+ */
 static void forget(struct dsm_member_ctx *c, u16 node)
 {
 	struct dsm_member *m = c->m;
 
-	if (m->pending == node)
+	if (is_bound(m, node)) {
+		if (m->state == DSM_MS_PROPOSING)
+			dsm_member_give_up_proposal(c);
+		else
+			dsm_member_back_off(c, DSM_MS_OUT, m->state == DSM_MS_VOTED ?
+					    0 : DSM_MEMBER_RETRY_US);
+		if (!c->ev->reset)
+			dsm_member_emit_kill(c, dsm_nodeset_of(node));
+	}
+	if (m->pending == node) {
 		m->pending = DSM_NODE_NONE;
-	if (m->state == DSM_MS_VOTED && m->candidate == node)
-		dsm_member_back_off(c, DSM_MS_OUT, 0);
-	else if (m->state == DSM_MS_PROPOSING && dsm_nodeset_has(&m->voters, node))
-		dsm_member_give_up_proposal(c);
-	else if (m->state == DSM_MS_JOINING &&
-		 dsm_view_master(&m->peer_view) == node)
-		dsm_member_back_off(c, DSM_MS_OUT, DSM_MEMBER_RETRY_US);
-	lose(c, node);
+		dsm_member_take_back(c);
+	}
+	if (!c->ev->reset) {
+		dsm_member_miss(c, dsm_nodeset_of(node));
+	} else if (dsm_member_is_in(m) && dsm_nodeset_has(&m->view.members, node) &&
+		   !dsm_nodeset_has(&m->suspects, node)) {
+		dsm_nodeset_add(&m->suspects, node);
+		dsm_member_reconsider(c);
+	}
 }
 
 static void unlink_node(struct dsm_member *m, u16 node)
@@ -81,8 +174,6 @@ u8 dsm_member_on_link_up(struct dsm_member_ctx *c)
 	if (c->ev->reset) {
 		unlink_node(m, node);
 		dsm_nodeset_del(&m->departed, node);
-		if (dsm_nodeset_has(&m->view.members, node))
-			dsm_nodeset_add(&m->fresh, node);
 		forget(c, node);
 	}
 	dsm_nodeset_add(&m->linked, node);

@@ -46,6 +46,16 @@ void dsm_member_enter(struct dsm_member_ctx *c, u8 state, u64 timeout_us);
 void dsm_member_back_off(struct dsm_member_ctx *c, u8 state, u64 delay_us);
 void dsm_member_enter_gone(struct dsm_member_ctx *c, u8 reason);
 
+/* member_change.c */
+bool dsm_member_is_agreed(const struct dsm_member *m);
+bool dsm_member_is_silent(const struct dsm_member *m, u16 node);
+void dsm_member_offer(struct dsm_member_ctx *c, const struct dsm_view *v);
+void dsm_member_abandon(struct dsm_member_ctx *c);
+void dsm_member_take_back(struct dsm_member_ctx *c);
+void dsm_member_offer_timer(struct dsm_member_ctx *c);
+u8 dsm_member_on_offer(struct dsm_member_ctx *c, const struct dsm_member_packet *p);
+u8 dsm_member_on_agree(struct dsm_member_ctx *c, const struct dsm_member_packet *p);
+
 /* member_form.c */
 void dsm_member_try_form(struct dsm_member_ctx *c);
 void dsm_member_give_up_proposal(struct dsm_member_ctx *c);
@@ -65,13 +75,14 @@ u8 dsm_member_on_refuse(struct dsm_member_ctx *c, const struct dsm_member_packet
 u8 dsm_member_on_handed(struct dsm_member_ctx *c);
 
 /* member_view.c */
-void dsm_member_publish(struct dsm_member_ctx *c, struct dsm_view *v, u32 round);
+void dsm_member_publish(struct dsm_member_ctx *c, const struct dsm_view *v, u32 round);
 u8 dsm_member_on_view(struct dsm_member_ctx *c, const struct dsm_member_packet *p);
-u8 dsm_member_on_seen(struct dsm_member_ctx *c, const struct dsm_member_packet *p);
-u8 dsm_member_on_stable(struct dsm_member_ctx *c, const struct dsm_member_packet *p);
 u8 dsm_member_on_status(struct dsm_member_ctx *c, const struct dsm_member_packet *p);
 
 /* member_link.c */
+void dsm_member_suspect(struct dsm_member_ctx *c, struct dsm_nodeset who);
+void dsm_member_reconsider(struct dsm_member_ctx *c);
+void dsm_member_miss(struct dsm_member_ctx *c, struct dsm_nodeset who);
 u8 dsm_member_on_link_up(struct dsm_member_ctx *c);
 u8 dsm_member_on_link_down(struct dsm_member_ctx *c, bool lost);
 u8 dsm_member_on_suspect(struct dsm_member_ctx *c, const struct dsm_member_packet *p);
