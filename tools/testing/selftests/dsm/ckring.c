@@ -176,7 +176,7 @@ int main(void)
 		{ "sums", sums },
 	};
 	const int nr = ARRAY_LEN(t);
-	const unsigned long n = dsm_scale(600);
+	const unsigned long n = dsm_scale(150);
 	char path[256], name[64];
 	int fd, failed = 0;
 

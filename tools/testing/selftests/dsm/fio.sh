@@ -56,8 +56,8 @@ f=$mnt/fio-both
 status=0
 [ "$node" = 0 ] && { : >"$f" && truncate -s 64m "$f"; }
 meet both || status=1
-# Interleaved 2 MiB apart, and each verifies its own.
-job mmap randrw "$f" $((node * 8))m --do_verify=1 --verify_backlog=64 || status=1
+# Each its own part, and verifies it.  Not mmap: fio 3.33 ignores --offset there.
+job psync randrw "$f" $((node * 8))m --do_verify=1 --verify_backlog=64 || status=1
 meet both-done || status=1
 [ "$node" = 0 ] && rm -f "$f"
 result $status both-at-once

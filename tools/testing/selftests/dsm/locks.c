@@ -96,7 +96,7 @@ struct ticket {
 
 SHARED_TEST(ticket_lock)
 {
-	const unsigned long n = dsm_scale(1000);
+	const unsigned long n = dsm_scale(300);
 	uint64_t end = now_us() + 60000000;
 	struct ticket *t;
 	uint32_t mine;
