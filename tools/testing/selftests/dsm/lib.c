@@ -86,6 +86,14 @@ void pause_us(unsigned int us)
 	nanosleep(&ts, NULL);
 }
 
+void relax(unsigned int *spins)
+{
+	if (++*spins < 20)
+		sched_yield();
+	else
+		pause_us(100);
+}
+
 uint64_t rnd(uint64_t *state)
 {
 	*state ^= *state >> 12;

@@ -37,6 +37,8 @@ unsigned long dsm_scale(unsigned long n);
 
 uint64_t now_us(void);
 void pause_us(unsigned int us);
+/* In a loop that waits for another node: a spinner starves the soft-RoCE below it. */
+void relax(unsigned int *spins);
 
 /* xorshift64*: seed it from rnd_seed() and print that. */
 uint64_t rnd(uint64_t *state);

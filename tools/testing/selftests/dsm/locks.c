@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Programs that rely on the memory model: counters, locks, a seqlock, a queue. */
-#include <sched.h>
-
 #include "shared.h"
 
 #define LOCK_S	20
@@ -99,6 +97,7 @@ SHARED_TEST(ticket_lock)
 	const unsigned long n = dsm_scale(300);
 	uint64_t end = now_us() + 60000000;
 	struct ticket *t;
+	unsigned int spins;
 	uint32_t mine;
 
 	shared_open(_metadata, self, (sizeof(*t) + PG - 1) & ~(PG - 1));
@@ -106,9 +105,10 @@ SHARED_TEST(ticket_lock)
 	ASSERT_EQ(0, mem_barrier_wait(&t->b, dsm_nodes, LOCK_S * 1000));
 	for (unsigned long i = 0; i < n; i++) {
 		mine = atomic_fetch_add(&t->next, 1);
+		spins = 0;
 		while (atomic_load_explicit(&t->owner, memory_order_acquire) != mine) {
 			ASSERT_GT(end, now_us()) TH_LOG("ticket %u never came", mine);
-			sched_yield();
+			relax(&spins);
 		}
 		ASSERT_TRUE(consistent(&t->data)) TH_LOG("ticket %u", mine);
 		bump(&t->data);
@@ -130,9 +130,10 @@ struct peterson {
 /* Needs sequential consistency of plain stores and loads (with mfence). */
 SHARED_TEST(peterson_lock)
 {
-	const unsigned long n = dsm_scale(1000);
+	const unsigned long n = dsm_scale(500);
 	uint64_t end = now_us() + 60000000;
 	const int other = !dsm_node;
+	unsigned int spins = 0;
 	struct peterson *l;
 
 	shared_open(_metadata, self, (sizeof(*l) + PG - 1) & ~(PG - 1));
@@ -144,11 +145,12 @@ SHARED_TEST(peterson_lock)
 		while (atomic_load_explicit(&l->want[other], memory_order_acquire) &&
 		       atomic_load_explicit(&l->turn, memory_order_acquire) == other) {
 			ASSERT_GT(end, now_us()) TH_LOG("no turn in round %lu", i);
-			sched_yield();
+			relax(&spins);
 		}
 		ASSERT_TRUE(consistent(&l->data)) TH_LOG("round %lu", i);
 		bump(&l->data);
 		atomic_store_explicit(&l->want[dsm_node], 0, memory_order_release);
+		spins = 0;
 	}
 	SYNC();
 	ASSERT_EQ(2 * n, l->data.a);
@@ -164,8 +166,9 @@ struct seqlock {
 
 SHARED_TEST(seqlock)
 {
-	const unsigned long n = dsm_scale(2000);
+	const unsigned long n = dsm_scale(600);
 	uint64_t end = now_us() + 60000000, last = 0;
+	unsigned int spins = 0;
 	unsigned long reads = 0;
 	struct seqlock *s;
 
@@ -191,14 +194,17 @@ SHARED_TEST(seqlock)
 		c = READ_ONCE(s->data.c);
 		atomic_thread_fence(memory_order_acquire);
 		if (seq & 1 || seq != atomic_load_explicit(&s->seq, memory_order_relaxed)) {
-			sched_yield();
+			relax(&spins);
 			continue;
 		}
 		reads++;
+		spins = 0;
 		ASSERT_TRUE(a == b && b == c) TH_LOG("torn: %lu %lu %lu", a, b, c);
 		ASSERT_LE(last, a);
 		ASSERT_EQ(seq / 2, a);
 		last = a;
+		if (reads % 64 == 0)
+			pause_us(100);
 	}
 	SYNC();
 	ASSERT_EQ(n, s->data.a);
@@ -220,6 +226,7 @@ SHARED_TEST(queue_around_the_nodes)
 	uint64_t end = now_us() + 60000000, v;
 	struct ring *in, *out;
 	uint32_t sent = 0, got = 0;
+	unsigned int spins = 0;
 
 	shared_open(_metadata, self, dsm_nodes * sizeof(struct ring));
 	in = (struct ring *)self->p + dsm_node;
@@ -234,10 +241,11 @@ SHARED_TEST(queue_around_the_nodes)
 		}
 		if (got == n || (dsm_node && !can_send) ||
 		    atomic_load_explicit(&in->head, memory_order_acquire) == got) {
-			sched_yield();
+			relax(&spins);
 			continue;
 		}
 		v = in->slot[got % 512];
+		spins = 0;
 		ASSERT_EQ(got, v >> 32);
 		ASSERT_EQ(dsm_node ? dsm_node - 1 : dsm_nodes - 1, v & 0xff);
 		atomic_store_explicit(&in->tail, ++got, memory_order_release);

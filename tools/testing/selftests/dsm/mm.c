@@ -400,7 +400,7 @@ static void *hammer_thread(void *arg)
 SHARED_TEST(threads_fault_together)
 {
 	enum { THREADS = 4 };
-	struct hammer h = { .n = dsm_scale(2000) / 8 * 8 };
+	struct hammer h = { .n = dsm_scale(400) / 8 * 8 + 8 };
 	pthread_t t[THREADS];
 
 	shared_open(_metadata, self, 8 * PG);
