@@ -212,6 +212,8 @@ void dsm_cluster_destroy(struct dsm_cluster *c)
 	list_del(&c->list);
 	mutex_unlock(&clusters_lock);
 	flush_work(&c->gone_work);
+	/* It starts nodes again. */
+	disable_work_sync(&c->kill_work);
 	stop_nodes(c);
 	c->ops->stop(c);
 	dsm_membership_exit(c);

@@ -275,7 +275,11 @@ static void kill_fn(struct work_struct *work)
 		dsm_node_stop(c->node[node]);
 		/* A connection may have been reported after it was to be cut. */
 		dsm_membership_event(c, DSM_ME_LINK_DOWN, node, false);
-		dsm_node_start(c->node[node]);
+		/* Once this node is gone gone_fn() is the last to stop them. */
+		mutex_lock(&c->member_lock);
+		if (c->member.state != DSM_MS_GONE)
+			dsm_node_start(c->node[node]);
+		mutex_unlock(&c->member_lock);
 	}
 }
 

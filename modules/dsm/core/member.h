@@ -17,9 +17,11 @@
  * Loss: a member that loses another cuts it off, so that the other notices, and
  * tells the lowest survivor.  That offers the view without the lost nodes,
  * provided that the survivors are more than half of the members before, or half of
- * them and the lowest is among them; a smaller rest gives up (GONE).  As all
- * survivors have to agree, and none agrees to what a node it has lost offers, only
- * one part of the members goes on.  A lost node is not admitted again before
+ * them and the lowest is among them, and not less than half of those configured;
+ * a smaller rest gives up (GONE).  As all survivors have to agree, and none agrees
+ * to what a node it has lost offers, only one part of the members goes on; as a
+ * majority of those configured has to form a cluster, no second one does.  (Unless
+ * so many left that it was less than half: see failure.rst.)  A lost node is not admitted again before
  * REBUILT says that nothing refers to it any more.
  */
 #ifndef DSM_CORE_MEMBER_H
@@ -311,6 +313,9 @@ struct dsm_member_out {
  * @departed:	nodes that left and have not hung up yet
  * @suspects:	members this node has lost, as long as the view names them
  * @agreed:	@offering: who has agreed to @next
+ * @widest:	members of @view, and of what others offered since and this node has
+ *		agreed to: it may have been published without this node's knowing
+ * @common:	nodes that are members by each of these
  * @view:	the cluster; @number 0 while not a member
  * @next:	the newest view that was offered and is not published, if any
  * @peer_view:	the newest view that a linked member told
@@ -346,6 +351,8 @@ struct dsm_member {
 	struct dsm_nodeset departed;
 	struct dsm_nodeset suspects;
 	struct dsm_nodeset agreed;
+	struct dsm_nodeset widest;
+	struct dsm_nodeset common;
 	struct dsm_view view;
 	struct dsm_view next;
 	struct dsm_view peer_view;

@@ -51,7 +51,8 @@ void dsm_member_emit_kill(struct dsm_member_ctx *c, struct dsm_nodeset who)
 	struct dsm_member *m = c->m;
 
 	dsm_nodeset_del(&who, m->self);
-	if (dsm_nodeset_empty(&who))
+	/* Who is gone hangs up on all of them anyway. */
+	if (dsm_nodeset_empty(&who) || m->state == DSM_MS_GONE)
 		return;
 	/* Of who is cut off nothing is reported, not even that. */
 	m->linked = dsm_nodeset_minus(m->linked, &who);
@@ -92,6 +93,7 @@ void dsm_member_enter_gone(struct dsm_member_ctx *c, u8 reason)
 	c->m->reason = reason;
 	c->m->pending = DSM_NODE_NONE;
 	c->m->offering = false;
+	dsm_nodeset_clear(&c->m->departed);
 	dsm_member_emit(c, DSM_MA_VIEW);
 	dsm_member_tell_status(c, c->m->linked);
 }

@@ -13,7 +13,7 @@
  * number.  An offer is repeated to those that do not answer, as they may not have
  * had the view before it, or not have been members, when it came.  If the master
  * is lost, its offer may have been published or not: so a member that agreed to it
- * counts its quorum in both views.
+ * has to have a quorum whichever it was.
  */
 #include "member_machine.h"
 
@@ -183,6 +183,8 @@ u8 dsm_member_on_offer(struct dsm_member_ctx *c, const struct dsm_member_packet 
 		dsm_member_abandon(c);
 		m->next = *v;
 		m->offerer = node;
+		m->widest = dsm_nodeset_or(m->widest, &v->members);
+		m->common = dsm_nodeset_and(m->common, &v->members);
 		dsm_member_suspect(c, v->lost);
 	}
 	/* A number that was agreed to before: a higher one is to be offered. */

@@ -4,12 +4,12 @@
 
 static bool has_quorum(const struct dsm_member *m)
 {
-	struct dsm_nodeset rest = dsm_nodeset_minus(m->view.members, &m->suspects);
+	struct dsm_nodeset rest = dsm_nodeset_minus(m->common, &m->suspects);
 
-	/* Another's offer may have been published without this node's knowing. */
-	return dsm_nodeset_has_quorum(&rest, &m->view.members) &&
-	       (m->offering || !m->next.number ||
-		dsm_nodeset_has_quorum(&rest, &m->next.members));
+	/* The others, started again, could form a cluster of their own. */
+	if (2 * dsm_nodeset_weight(&rest) < m->nr_nodes)
+		return false;
+	return dsm_nodeset_has_quorum(&rest, &m->widest);
 }
 
 /* Who has not got into the first view yet cannot lead the others. */

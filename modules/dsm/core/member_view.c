@@ -47,10 +47,14 @@ static void adopt(struct dsm_member_ctx *c, const struct dsm_view *v)
 	m->view = *v;
 	m->out = dsm_nodeset_minus(m->out, &v->members);
 	m->admitted = DSM_NODE_NONE;
-	if (m->next.number <= v->number) {
+	if (!was_in || m->next.number <= v->number) {
 		m->next = (struct dsm_view){ .number = 0 };
 		m->offering = false;
+		m->widest = v->members;
+		m->common = v->members;
 	}
+	m->widest = dsm_nodeset_or(m->widest, &v->members);
+	m->common = dsm_nodeset_and(m->common, &v->members);
 	m->suspects = dsm_nodeset_and(m->suspects, &v->members);
 	if (m->pending != DSM_NODE_NONE &&
 	    dsm_nodeset_has(&v->members, m->pending))

@@ -32,11 +32,13 @@ static u32 support(const struct mworld *w, u16 node)
 static bool works_as_master(const struct mworld *w, u16 node)
 {
 	const struct dsm_view *v = &w->n[node].m.view;
-	u32 all = mw_word(&v->members), s = support(w, node);
-	unsigned int nr = dsm_word_weight(all), got = dsm_word_weight(s);
+	u32 all = mw_word(&v->members), s;
+	unsigned int nr = dsm_word_weight(all), got;
 
 	if (!is_active(&w->n[node]) || dsm_view_master(v) != node)
 		return false;
+	s = support(w, node);
+	got = dsm_word_weight(s);
 	return 2 * got > nr || (2 * got == nr && s & all & -all);
 }
 
@@ -47,25 +49,36 @@ static bool same_view(const struct dsm_view *a, const struct dsm_view *b)
 	       a->epoch == b->epoch;
 }
 
-static void check_pair(struct mworld *w, u16 i, u16 j)
+static void check_pair(struct mworld *w, u16 i, u16 j, u32 working)
 {
 	const struct dsm_view *a = &w->n[i].m.view, *b = &w->n[j].m.view;
 
 	if (a->cluster == b->cluster && a->number == b->number && !same_view(a, b))
 		fail("two views with one number");
+	/* What a cluster that others left can no longer rule out. */
+	if (a->cluster != b->cluster && w->left &&
+	    (2 * dsm_nodeset_weight(&a->members) < w->nr ||
+	     2 * dsm_nodeset_weight(&b->members) < w->nr)) {
+		w->split = true;
+		return;
+	}
 	if (!(mw_word(&a->members) & mw_word(&b->members)))
 		fail("two disjoint clusters");
-	if (works_as_master(w, i) && works_as_master(w, j) &&
+	if (working >> i & working >> j & 1 &&
 	    (a->cluster != b->cluster || a->number == b->number))
 		fail("two masters at work");
 }
 
 void mw_check(struct mworld *w)
 {
+	u32 working = 0;
+
+	for (u16 i = 0; i < w->nr; i++)
+		working |= (u32)works_as_master(w, i) << i;
 	for (u16 i = 0; i < w->nr; i++)
 		for (u16 j = 0; j < i; j++)
 			if (is_active(&w->n[i]) && is_active(&w->n[j]))
-				check_pair(w, i, j);
+				check_pair(w, i, j, working);
 }
 
 void mw_print(const struct mworld *w)

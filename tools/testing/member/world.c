@@ -356,6 +356,8 @@ static void check_step(struct mworld *w, const struct dsm_member *old,
 	if (m->state == DSM_MS_GONE && old->state != DSM_MS_GONE &&
 	    m->reason != DSM_MR_LEFT && !w->lossy)
 		fail("a node is gone though nothing was lost");
+	w->left |= dsm_member_is_in(old) && m->state == DSM_MS_GONE &&
+		   m->reason == DSM_MR_LEFT;
 	if (dsm_member_is_in(m) && !dsm_nodeset_has(&m->view.members, m->self))
 		fail("a member that its own view does not name");
 }

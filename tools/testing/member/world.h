@@ -55,6 +55,8 @@ struct mw_node {
 struct mworld {
 	u16 nr;
 	bool lossy;		/* a loss or a restart has happened */
+	bool left;		/* a member has left */
+	bool split;		/* and so few were the rest that others formed anew */
 	bool own_time;		/* each node has its own time: see mw_timer() */
 	u64 now;
 	u32 next_incarnation;

@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-REGRESS = os.path.join(HERE, "..", "regress", "seeds")
+REGRESS = os.path.join(HERE, "..", "regress")
 
 
-def regress():
-    for line in open(REGRESS):
+def regress(name):
+    for line in open(os.path.join(REGRESS, name)):
         args = line.split("#")[0].split()
         if args:
             yield args
@@ -24,14 +24,20 @@ def main():
             [sim, "--seed", "6000", "--count", "8", "--nodes", "256"],
             [sim, "--seed", "7000", "--count", "60", "--twice"],
             [san, "--seed", "8000", "--count", "60"]]
-    runs += [[sim] + args for args in regress()]
+    runs += [[sim] + args for args in regress("seeds")]
+    member = os.path.join(out, "..", "member", "dsm-sim-member")
+    runs += [[member, "--seed", "1", "--count", "1200"],
+             [member, "--seed", "5000", "--count", "40", "--nodes", "32"],
+             [member, "--seed", "7000", "--count", "40", "--twice"],
+             [member + "-san", "--seed", "8000", "--count", "40"]]
+    runs += [[member] + args for args in regress("member")]
     passed = failed = 0
     for run in runs:
         p = subprocess.run(run + ["--quiet", "--shrink"], capture_output=True,
                            text=True, timeout=120)
         last = p.stdout.strip().splitlines()[-1] if p.stdout.strip() else ""
         words = last.split()
-        good = words[:1] == ["sim:"] and words[2:3] == ["passed,"]
+        good = words[:1] in (["sim:"], ["sim-member:"]) and words[2:3] == ["passed,"]
         print(" ".join(run[1:]), "->", last)
         if p.returncode or not good:
             print(p.stdout[-4000:], p.stderr[-4000:])
