@@ -32,13 +32,13 @@ CK_RING_PROTOTYPE(item, item)
 
 struct shared {
 	ck_ring_t to[16] __aligned(PG);		/* to node n, from all the others */
-	struct item slots[16][SIZE] __aligned(PG);
 	ck_spinlock_ticket_t ticket __aligned(PG);
 	ck_spinlock_fas_t fas __aligned(PG);
 	ck_rwlock_t rw __aligned(PG);
 	uint64_t under_ticket[PG / 8] __aligned(PG);
 	uint64_t under_fas[PG / 8] __aligned(PG);
 	uint64_t under_rw[PG / 8] __aligned(PG);
+	struct item slots[16][SIZE] __aligned(PG);
 };
 
 static struct shared *s;

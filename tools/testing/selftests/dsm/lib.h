@@ -19,7 +19,7 @@
 #define PG		4096ul
 #define CACHELINE	64
 #ifndef __aligned
-#define __aligned(n)	__attribute__((aligned(n)))
+#define __aligned(n)	__attribute__((__aligned__(n)))
 #endif
 #define ARRAY_LEN(a)	(sizeof(a) / sizeof((a)[0]))
 /* User space has no READ_ONCE() of its own. */

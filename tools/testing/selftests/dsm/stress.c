@@ -167,9 +167,9 @@ SHARED_TEST(oracle_over_the_memory_limit)
 }
 
 struct pingpong {
-	struct mem_barrier b;
 	atomic_uint_least64_t total __aligned(PG);
 	atomic_uint_least64_t own[16];
+	struct mem_barrier b __aligned(PG);
 };
 
 static void pingpong_run(struct __test_metadata *_metadata, struct _test_data_shared *self,
