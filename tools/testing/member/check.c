@@ -64,7 +64,7 @@ static void check_pair(struct mworld *w, u16 i, u16 j, u32 working)
 	}
 	if (!(mw_word(&a->members) & mw_word(&b->members)))
 		fail("two disjoint clusters");
-	if (working >> i & working >> j & 1 &&
+	if (((working >> i) & (working >> j) & 1) &&
 	    (a->cluster != b->cluster || a->number == b->number))
 		fail("two masters at work");
 }
