@@ -16,15 +16,23 @@ CORE = os.path.join(TOP, "modules", "dsm", "core")
 OUT = os.path.join(TOP, "build", "mutate")
 TOOLS = ("exhaust", "sim")
 FLAGS = ["-O1", "-w", "-std=gnu11", "-I", os.path.join(HERE, "..", "core", "include")]
+# The membership has an explorer and a simulator of its own.
+MEMBER = {"exhaust-member": ("explore.c", ["-DMW_NODES=4", "-DMW_QUEUE=16"]),
+          "sim-member": ("sim.c", ["-DMW_NODES=32", "-DMW_QUEUE=200"])}
+MEMBER_CONFIGS = ["m2-form", "m3-crash", "m3-late", "m3-late-low", "m3-late-low-crash",
+                  "m3-leave", "m3-leave-master", "m3-leave-slow", "m3-crash-leave",
+                  "m3-form-lose", "m3-form-restart", "m3-restart", "m3-partition",
+                  "m3-form", "m4-partition"]
+REGRESS = os.path.join(HERE, "..", "regress", "member")
 CONFIGS = ["2n-faults", "3n-hold", "3n-evict", "3n-discard", "2n-2p",
            "3n-handoff-evict"]
 MAX_STATES = "1500000"
 
 
-def cc(src, obj, *dirs):
+def cc(src, obj, *dirs, flags=()):
     os.makedirs(os.path.dirname(obj), exist_ok=True)
     inc = [x for d in dirs for x in ("-I", d)]
-    subprocess.run(["cc", *FLAGS, *inc, "-c", "-o", obj, src], check=True)
+    subprocess.run(["cc", *FLAGS, *flags, *inc, "-c", "-o", obj, src], check=True)
     return obj
 
 
@@ -41,6 +49,11 @@ def build_base(pool):
         src = os.path.join(HERE, "..", tool)
         jobs += [pool.submit(cc, c, f"{OUT}/base/{tool}/{os.path.basename(c)}.o", CORE, src)
                  for c in glob.glob(os.path.join(src, "*.c"))]
+    src = os.path.join(HERE, "..", "member")
+    for tool, (main_c, flags) in MEMBER.items():
+        jobs += [pool.submit(cc, os.path.join(src, c), f"{OUT}/base/{tool}/{c}.o",
+                             CORE, src, flags=flags)
+                 for c in ("world.c", "check.c", main_c)]
     for job in jobs:
         job.result()
 
@@ -62,8 +75,8 @@ def run(cmd, limit):
         return (e.stdout or b"").decode(errors="replace")
 
 
-def explore(exe):
-    for config in CONFIGS:
+def explore(exe, configs=CONFIGS):
+    for config in configs:
         out = run([exe, "--max=" + MAX_STATES, config], 20)
         hit = re.search(r"VIOLATED: (.*) after (\d+) states", out)
         if hit and "more states" not in hit.group(1):
@@ -71,10 +84,21 @@ def explore(exe):
     return None
 
 
-def simulate(exe):
-    out = run([exe, "--seed", "1", "--count", "200", "--quiet"], 20)
+def simulate(exe, args=("--seed", "1", "--count", "200")):
+    out = run([exe, *args, "--quiet"], 20)
     hit = re.search(r"^seed (\d+): nodes.*?: ([^;]*);", out, re.M)
     return f"seed {hit.group(1)}: {hit.group(2)}" if hit else None
+
+
+def judge_member(where, obj):
+    """The explorer is asked only if no seed notices: it takes longer."""
+    exe = link("sim-member", where, obj)
+    lines = [line.split("#")[0].split() for line in open(REGRESS)]
+    for args in [a for a in lines if a] + [("--seed", "1", "--count", "300")]:
+        what = simulate(exe, args)
+        if what:
+            return what, None
+    return None, explore(link("exhaust-member", where, obj), MEMBER_CONFIGS)
 
 
 def judge(mutation):
@@ -88,8 +112,11 @@ def judge(mutation):
     with open(path, "w") as f:
         f.write(text.replace(old, new))
     obj = cc(path, path[:-2] + ".o", CORE)
-    sim = simulate(link("sim", where, obj))
-    explorer = explore(link("exhaust", where, obj))
+    if file.startswith("member") or file == "view.c":
+        sim, explorer = judge_member(where, obj)
+    else:
+        sim = simulate(link("sim", where, obj))
+        explorer = explore(link("exhaust", where, obj))
     what = "; ".join(x for x in (explorer and "exhaust " + explorer,
                                  sim and "sim " + sim) if x)
     return name, bool(what), what or "SURVIVED"
