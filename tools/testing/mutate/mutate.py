@@ -77,7 +77,7 @@ def run(cmd, limit):
 
 def explore(exe, configs=CONFIGS):
     for config in configs:
-        out = run([exe, "--max=" + MAX_STATES, config], 20)
+        out = run([exe, "--max=" + MAX_STATES, config], 90)
         hit = re.search(r"VIOLATED: (.*) after (\d+) states", out)
         if hit and "more states" not in hit.group(1):
             return f"{config}: {hit.group(1)}, {hit.group(2)} states"
@@ -85,7 +85,7 @@ def explore(exe, configs=CONFIGS):
 
 
 def simulate(exe, args=("--seed", "1", "--count", "200")):
-    out = run([exe, *args, "--quiet"], 20)
+    out = run([exe, *args, "--quiet"], 90)
     hit = re.search(r"^seed (\d+): nodes.*?: ([^;]*);", out, re.M)
     return f"seed {hit.group(1)}: {hit.group(2)}" if hit else None
 
