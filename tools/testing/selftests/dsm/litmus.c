@@ -408,19 +408,14 @@ static void run_litmus(struct __test_metadata *_metadata, struct _test_data_shar
 		TH_LOG("%s%s", test->name, weak ? " cannot see a broken memory" : "");
 }
 
-/* 3 layouts of 7168 instances make 21504; more nodes, and it takes longer. */
-static unsigned long rounds(void)
-{
-	return dsm_scale(dsm_nodes > 2 ? 7 : 14);
-}
-
+/* 3 layouts of 7168 instances make 21504. */
 #define LITMUS(test)								\
 	SHARED_TEST(test##_same_page) {						\
-		run_litmus(_metadata, self, &test, SAME_PAGE, rounds()); }	\
+		run_litmus(_metadata, self, &test, SAME_PAGE, dsm_scale(14)); }	\
 	SHARED_TEST(test##_one_home) {						\
-		run_litmus(_metadata, self, &test, PAGES_ONE_HOME, rounds()); } \
+		run_litmus(_metadata, self, &test, PAGES_ONE_HOME, dsm_scale(14)); } \
 	SHARED_TEST(test##_two_homes) {						\
-		run_litmus(_metadata, self, &test, PAGES_TWO_HOMES, rounds()); }
+		run_litmus(_metadata, self, &test, PAGES_TWO_HOMES, dsm_scale(14)); }
 
 LITMUS(sb)
 LITMUS(sb_mb)
