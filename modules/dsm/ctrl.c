@@ -92,7 +92,6 @@ void dsm_ctrl_encode_member(struct dsm_ctrl_member *w,
 	w->type = p->type;
 	w->state = p->state;
 	w->reason = p->reason;
-	w->node = cpu_to_le16(p->node);
 	w->round = cpu_to_le32(p->round);
 	w->cluster = cpu_to_le32(p->view.cluster);
 	w->number = cpu_to_le32(p->view.number);
@@ -118,7 +117,6 @@ bool dsm_ctrl_decode_member(const struct dsm_ctrl_member *w,
 		.type = w->type,
 		.state = w->state,
 		.reason = w->reason,
-		.node = le16_to_cpu(w->node),
 		.round = le32_to_cpu(w->round),
 		.view.cluster = le32_to_cpu(w->cluster),
 		.view.number = le32_to_cpu(w->number),

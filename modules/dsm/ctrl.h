@@ -60,9 +60,7 @@ struct dsm_ctrl_member {
 	u8 type;
 	u8 state;
 	u8 reason;
-	u8 pad;
-	__le16 node;
-	__le16 pad2;
+	u8 pad[5];
 	__le32 round;
 	__le32 cluster;
 	__le32 number;

@@ -166,7 +166,6 @@ struct dsm_view {
  * @type:	enum dsm_member_msg
  * @state:	STATUS: enum dsm_member_state of the sender
  * @reason:	REFUSE: enum dsm_member_reason; STATUS: likewise, if GONE
- * @node:	unused
  * @round:	PROPOSE, ACCEPT, REJECT, RELEASE, first VIEW: number of the
  *		proposal; JOIN, VIEW after it: incarnation of the joiner;
  *		AGREE: number of the view, or a higher one: offer it above that
@@ -177,7 +176,6 @@ struct dsm_member_packet {
 	u8 type;
 	u8 state;
 	u8 reason;
-	u16 node;
 	u32 round;
 	struct dsm_view view;
 	struct dsm_nodeset linked;

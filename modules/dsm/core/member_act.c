@@ -42,7 +42,6 @@ struct dsm_member_packet *dsm_member_emit_send(struct dsm_member_ctx *c,
 
 	a->to = dsm_nodeset_without(to, c->m->self);
 	a->packet.type = type;
-	a->packet.node = DSM_NODE_NONE;
 	return &a->packet;
 }
 

@@ -118,10 +118,10 @@ u8 dsm_member_on_view(struct dsm_member_ctx *c, const struct dsm_member_packet *
 	}
 	if (!is_for_me(c, p))
 		return DSM_V_LATE;
-	if (m->state == DSM_MS_PROPOSING)
-		dsm_member_give_up_proposal(c);
 	if (!dsm_nodeset_has(&v->members, m->self))
 		return DSM_V_BAD_FIELD;
+	if (m->state == DSM_MS_PROPOSING)
+		dsm_member_give_up_proposal(c);
 	adopt(c, v);
 	return DSM_V_OK;
 }

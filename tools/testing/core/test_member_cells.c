@@ -66,7 +66,7 @@ static void put_in(u8 state)
 static struct dsm_member_packet packet(u8 type)
 {
 	struct dsm_member_packet p = {
-		.type = type, .node = DSM_NODE_NONE, .round = 3,
+		.type = type, .round = 3,
 		.state = DSM_MS_OUT,
 	};
 
@@ -343,6 +343,70 @@ TEST(expelled_by_what_another_says)
 	p.view.cluster++;		/* it has become a member elsewhere */
 	message(2, p);
 	CHECK(dsm_nodeset_has(&m.suspects, 2));
+}
+
+TEST(let_in_while_it_proposes)
+{
+	struct dsm_member_packet p = packet(DSM_MM_VIEW);
+
+	put_in(DSM_MS_PROPOSING);
+	p.round = 1001;
+	p.view = view(6, 5, 0, 0);
+	REFUSED(BAD_FIELD, 0, p);
+	CHECK(m.state == DSM_MS_PROPOSING && !out.nr);
+	p.view = view(6, 7, 0, 0);
+	message(0, p);
+	CHECK(m.state == DSM_MS_IN && out.act[0].packet.type == DSM_MM_RELEASE);
+}
+
+/* Node 0 is not a member; the master is told twice that it wants in. */
+TEST(a_joiner_that_asks_twice)
+{
+	struct dsm_member_packet join = packet(DSM_MM_JOIN);
+	struct dsm_member_packet p = packet(DSM_MM_AGREE);
+
+	put_in(DSM_MS_IN);
+	m.view = view(5, 6, 0, 0);
+	m.widest = m.view.members;
+	m.common = m.view.members;
+	join.linked = set(4);			/* not linked to all */
+	message(0, join);
+	CHECK(out.act[0].packet.reason == DSM_MR_NOT_LINKED);
+	join.linked = set(6);
+	message(0, join);
+	CHECK(m.offering && m.pending == 0 && out.act[0].packet.type == DSM_MM_OFFER);
+	join.round = 2002;
+	message(0, join);
+	CHECK(!out.nr && m.pending_round == 2002);
+	event(DSM_ME_ADMIT, 0, false);		/* not agreed to yet */
+	CHECK(out.verdict == DSM_V_LATE);
+	p.round = 6;
+	message(2, p);
+	CHECK(out.nr == 1 && out.act[0].type == DSM_MA_SNAPSHOT);
+	event(DSM_ME_ADMIT, 0, false);
+	CHECK(m.view.number == 6 && dsm_nodeset_has(&m.view.members, 0));
+	CHECK(out.act[0].packet.round == 2002);
+	REFUSED(LATE, 0, join);			/* the view is on its way */
+}
+
+TEST(the_last_one_has_nobody_to_hand_over_to)
+{
+	put_in(DSM_MS_LEAVING);
+	m.view = view(5, 2, 2, 0);
+	event(DSM_ME_HANDED, DSM_NODE_NONE, false);
+	CHECK(m.state == DSM_MS_GONE && m.reason == DSM_MR_LEFT);
+}
+
+TEST(a_refusal_of_who_was_not_asked)
+{
+	struct dsm_member_packet p = packet(DSM_MM_REFUSE);
+
+	put_in(DSM_MS_IN);
+	p.reason = DSM_MR_NOT_MEMBER;
+	REFUSED(LATE, 2, p);
+	event(DSM_ME_LINK_LOST, 0, false);
+	message(2, p);			/* asked, and no member after all */
+	CHECK(m.state == DSM_MS_GONE && m.reason == DSM_MR_MINORITY);
 }
 
 TEST(names_of_the_membership_are_never_null)

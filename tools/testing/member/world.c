@@ -26,7 +26,6 @@ static struct mw_packet pack(const struct dsm_member_packet *p)
 {
 	return (struct mw_packet){
 		.type = p->type, .state = p->state, .reason = p->reason,
-		.node = p->node < MW_NODES ? p->node : MW_NONE,
 		.round = p->round, .cluster = p->view.cluster,
 		.number = p->view.number, .epoch = p->view.epoch,
 		.members = mw_word(&p->view.members),
@@ -39,7 +38,6 @@ struct dsm_member_packet mw_unpack(const struct mw_packet *x)
 {
 	return (struct dsm_member_packet){
 		.type = x->type, .state = x->state, .reason = x->reason,
-		.node = x->node == MW_NONE ? DSM_NODE_NONE : x->node,
 		.round = x->round,
 		.view = {
 			.cluster = x->cluster, .number = x->number,

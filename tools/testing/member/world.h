@@ -26,7 +26,7 @@
 
 /* A message, small: sets are words. */
 struct mw_packet {
-	u8 type, state, reason, node;
+	u8 type, state, reason;
 	u32 round, cluster, number, epoch;
 	u32 members, leaving, lost, linked;
 };
