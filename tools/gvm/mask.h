@@ -9,16 +9,22 @@
  * gvm_mask_cpuid() - clear features in a CPUID table, in place
  * @cpuid:	from KVM_GET_SUPPORTED_CPUID or for KVM_SET_CPUID2
  *
- * Clears the paravirtual features that write shared pages (list in facts: kvmclock, kvmclock2,
- * stable bit, asyncpf, steal time, PV EOI, PV unhalt, PV TLB flush, PV IPI, poll control, PV sched yield,
- * async PF by interrupt, extended MSI destination), SVM and VMX; keeps the KVM signature.
+ * Of KVM's paravirtual features only "no I/O delay" stays: all others are a page that guest
+ * and host share (clocks, async page faults, steal time, EOI), a hypercall to one server's
+ * host (unhalt, TLB flush, IPI, yield), or an interrupt format (extended destination id) that
+ * is not forwarded. KVM's signature stays. Also cleared: SVM, VMX; SGX and SEV, whose memory
+ * is one server's; AMX, which makes KVM_GET_XSAVE2 larger than abi.c says.
  */
 void gvm_mask_cpuid(struct kvm_cpuid2 *cpuid);
 
 /**
  * gvm_mask_cpuid_meet() - keep in @mine only what @other has as well
- * @mine:	changed in place: feature words are ANDed, entries @other lacks are cleared
+ * @mine:	changed in place: feature words are ANDed, limits become the lower one, entries
+ *		@other lacks are cleared, and so are those of the PMU, trace and the like unless
+ *		both are the same; names, topology, caches and frequencies stay
  * @other:	another server's table
+ *
+ * An XSAVE component whose place in the XSAVE area differs is cleared.
  */
 void gvm_mask_cpuid_meet(struct kvm_cpuid2 *mine, const struct kvm_cpuid2 *other);
 
@@ -26,6 +32,9 @@ void gvm_mask_cpuid_meet(struct kvm_cpuid2 *mine, const struct kvm_cpuid2 *other
  * gvm_mask_extension() - what KVM_CHECK_EXTENSION says
  * @cap:	KVM_CAP_*
  * @value:	what KVM said
+ *
+ * KVM_CAP_NR_VCPUS and the like, which depend on the cluster, pass unchanged. A masked capability
+ * must not be enabled either: refuse KVM_ENABLE_CAP if this is 0 for a @value of 1.
  *
  * Return: the value, 0 if the capability is masked, or what stands in its stead.
  */
@@ -35,7 +44,7 @@ int gvm_mask_extension(long cap, int value);
  * gvm_mask_msr_ok() - may an MSR be in KVM_GET_MSR_INDEX_LIST?
  * @index:	MSR
  *
- * Return: false for the MSRs of masked features (kvmclock, asyncpf, steal time, PV EOI, poll control).
+ * Return: false for the MSRs of masked features (KVM's own, Hyper-V's, VMX').
  */
 int gvm_mask_msr_ok(unsigned int index);
 

@@ -8,12 +8,17 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+
+#include "abi.h"
 
 #define GVM_MSG_MAGIC	0x316d7667	/* "gvm1" */
 #define GVM_NAME_MAX	31		/* characters of a VM's or region's name */
 #define GVM_MEMBERS_MAX	16
 #define GVM_VCPUS_MAX	64
+#define GVM_REGIONS_MAX	64
 #define GVM_TEXT_MAX	255
+#define GVM_PAYLOAD_MAX	GVM_ABI_PAYLOAD_MAX
 
 /* Requests have a reply of the type GVM_MSG_REPLY with the same seq. One-way messages have none. */
 #define GVM_MSG_TYPES(X)							\
@@ -28,7 +33,7 @@
 	X(REGION)	/* request: map a file of dsmfs */			\
 	X(SLOT)		/* request: set or delete a memory slot */		\
 	X(TSC)		/* request: set a vCPU's TSC offset */			\
-	X(RUN)		/* request: KVM_RUN */					\
+	X(RUN)		/* request: KVM_RUN, see gvm_run_size(); reply likewise */ \
 	X(ROLE)		/* request: a vCPU becomes real or a stub */		\
 	X(KICK)		/* one way: end RUN seq */				\
 	X(IRQ)		/* one way: an interrupt for a vCPU */			\
@@ -47,12 +52,12 @@ enum gvm_msg_type {
  * struct gvm_head - begins each message
  * @magic:	GVM_MSG_MAGIC
  * @type:	enum gvm_msg_type
- * @vcpu:	vCPU id, or GVM_NO_VCPU
+ * @vcpu:	vCPU id, or GVM_NO_VCPU; RUN, TSC, KICK, IRQ and the HELLO of a vCPU's channel need one
  * @len:	bytes of payload that follow
  * @seq:	number of the request; RUN and KICK: of the run
- * @request:	IOCTL: the KVM request
+ * @request:	IOCTL: the KVM request; REPLY: may repeat it; else 0
  * @pad:	0
- * @result:	REPLY: what the call returned, or -errno
+ * @result:	REPLY: what the call returned, or -errno; else 0
  */
 struct gvm_head {
 	uint32_t magic;
@@ -79,16 +84,24 @@ enum gvm_chan_kind {
 struct gvm_msg_hello {
 	uint32_t kind;		/* enum gvm_chan_kind */
 	uint32_t member;	/* the sender */
-	char vm[GVM_NAME_MAX + 1];
+	char vm[GVM_NAME_MAX + 1];	/* GVM_CHAN_AGENT: may be all zero */
 };
+
+/* STATUS and KICK have no payload; that of IOCTL is in abi.h; that of BYE is up to
+ * GVM_TEXT_MAX bytes of text, without the NUL and without control characters.
+ */
 
 struct gvm_msg_start {
 	char vm[GVM_NAME_MAX + 1];
-	char dir[GVM_TEXT_MAX + 1];	/* where dsmfs is mounted */
+	char dir[GVM_TEXT_MAX + 1];	/* where dsmfs is mounted, absolute */
 	uint32_t member;	/* the child's number */
 	uint32_t nr_members;
 	uint32_t nr_vcpus;
-	uint32_t timeout_ms;
+	uint32_t timeout_ms;	/* 1 to an hour */
+};
+
+struct gvm_msg_stop {
+	char vm[GVM_NAME_MAX + 1];
 };
 
 struct gvm_msg_peer {
@@ -101,6 +114,7 @@ struct gvm_msg_peers {
 	struct gvm_msg_peer member[GVM_MEMBERS_MAX];
 };
 
+/* VCPU and ROLE */
 struct gvm_msg_vcpu {
 	uint32_t id;
 	uint32_t owner;		/* member */
@@ -123,10 +137,14 @@ struct gvm_msg_slot {
 	uint32_t pad;
 };
 
+struct gvm_msg_tsc {
+	uint64_t offset;	/* as in KVM_VCPU_TSC_OFFSET */
+};
+
 struct gvm_msg_irq {
-	uint32_t vector;
+	uint32_t vector;	/* fixed: from 16; SIPI: page of the start; NMI, INIT: 0 */
 	uint16_t mode;		/* 0 fixed, 4 NMI, 5 INIT, 6 SIPI */
-	uint16_t level;		/* 1: level-triggered */
+	uint16_t level;		/* 1: level-triggered; fixed only */
 };
 
 struct gvm_msg_ping {
@@ -143,9 +161,38 @@ struct gvm_msg_ping {
  * its type needs, that numbers are within their limits and names are terminated, not empty, have
  * no '/' and do not begin with '.'. IOCTL payloads are checked with gvm_call_check().
  *
+ * A REPLY is checked for its head only: who asked knows what it must hold (gvm_call_unpack(),
+ * gvm_run_check()).
+ *
  * Return: 0, or -EPROTO.
  */
 int gvm_msg_check(const void *buf, size_t len);
+
+/* Bytes of struct kvm_run that travel: all before kvm_valid_regs. The first 8 are the VMM's. */
+#define GVM_RUN_HEAD	288
+#define GVM_RUN_DATA	4096	/* most PIO data: KVM's page for it */
+
+/**
+ * gvm_run_size() - bytes of the payload of RUN, or of its reply
+ * @run:	struct kvm_run, or its first GVM_RUN_HEAD bytes, aligned
+ *
+ * That is the head, and, if the exit in it is KVM_EXIT_IO, the size * count bytes of data, which
+ * KVM has at io.data_offset in the mapping and the payload right after the head.
+ *
+ * Return: bytes, or -EPROTO if KVM would not write such an exit.
+ */
+ssize_t gvm_run_size(const void *run);
+
+/**
+ * gvm_run_check() - is the payload of RUN, or of its reply, well formed?
+ * @buf:	payload
+ * @len:	its bytes
+ *
+ * io.data_offset is the sender's and not looked at: the receiver uses its own.
+ *
+ * Return: 0, or -EPROTO.
+ */
+int gvm_run_check(const void *buf, size_t len);
 
 /**
  * gvm_msg_name() - name of a type, for logs

@@ -12,7 +12,6 @@
 
 #include "msg.h"
 
-#define GVM_REGIONS_MAX		64
 #define GVM_SLOTS_MAX		512
 
 /**
@@ -54,7 +53,8 @@ int gvm_regions_add(struct gvm_regions *rs, const char *name, uint64_t start, ui
  * @start:	host address
  * @size:	bytes
  *
- * Return: the number; -ENOENT if no part of it is in any; -ERANGE if only a part is.
+ * Return: the number; -ENOENT if no part of it is in any; -ERANGE if only a part is, or two
+ * regions hold it; -EINVAL if it is empty or wraps.
  */
 int gvm_regions_find(const struct gvm_regions *rs, uint64_t start, uint64_t size);
 
@@ -81,9 +81,11 @@ struct gvm_slot_ops {
  * @ops:	out: what to do now; a deletion alone gives nothing: it is held back
  *
  * A set gives all held deletions, then the set itself. A deletion of what does not exist is EINVAL,
- * as in KVM; so is deleting twice, and setting a slot that overlaps one that is set and not held.
+ * as in KVM; so is deleting twice, and changing size, place in the file or KVM_MEM_READONLY of a
+ * slot that is set (another @gpa moves it). Slots of different address spaces do not overlap.
+ * What fails changes nothing, and @ops is empty.
  *
- * Return: 0, -EINVAL, -EEXIST (overlap), -ENOSPC.
+ * Return: 0, -EINVAL, -EEXIST (overlap with a slot that is set and not held), -ENOSPC.
  */
 int gvm_slots_change(struct gvm_slots *s, const struct gvm_msg_slot *m, uint64_t now_ms,
 		     struct gvm_slot_ops *ops);
