@@ -3,6 +3,7 @@
 import hashlib
 import lzma
 from pathlib import Path
+from typing import Sequence
 
 from . import BUILD
 from .kernel import Kernel
@@ -15,15 +16,15 @@ def _module_name(path: str) -> str:
     return path.rsplit("/", 1)[-1].split(".ko")[0].replace("-", "_")
 
 
-def load_order(modules: Path) -> list[Path]:
-    """WANTED and what it depends on, dependencies first; built-in ones need nothing."""
+def load_order(modules: Path, wanted: Sequence[str]) -> list[Path]:
+    """The wanted and what they depend on, dependencies first; built-in ones need nothing."""
     deps = {}
     for line in (modules / "modules.dep").read_text().splitlines():
         path, _, rest = line.partition(":")
         deps[_module_name(path)] = (path, rest.split())
     builtin = {_module_name(p) for p in (modules / "modules.builtin").read_text().split()}
     order: list[str] = []
-    for name in WANTED:
+    for name in wanted:
         if name in builtin or name not in deps:
             continue
         path, needs = deps[name]
@@ -39,16 +40,19 @@ def _entry(name: str, mode: int, data: bytes, ino: int) -> bytes:
     return head + data + b"\0" * (-len(data) % 4)
 
 
-def build(kernel: Kernel) -> Path:
-    init = (BUILD / "qemu/init").read_bytes()
-    key = hashlib.sha256(init + Path(__file__).read_bytes() + str(kernel.image).encode())
-    out = BUILD / "qemu" / f"initramfs-{kernel.release}-{key.hexdigest()[:12]}.cpio"
+def build(kernel: Kernel, init: Path = BUILD / "qemu/init", wanted: Sequence[str] = WANTED,
+          name: str = "initramfs") -> Path:
+    """/init, /modules/*.ko, and /modules/list of their paths in the order to load them."""
+    program = init.read_bytes()
+    what = f"{kernel.image} {wanted}".encode() + Path(__file__).read_bytes()
+    key = hashlib.sha256(program + what).hexdigest()[:12]
+    out = BUILD / "qemu" / f"{name}-{kernel.release}-{key}.cpio"
     if out.exists():
         return out
     files: list[tuple[str, int, bytes]] = [(d, 0o40755, b"") for d in ("dev", "modules")]
-    files.append(("init", 0o100755, init))
+    files.append(("init", 0o100755, program))
     names = []
-    for path in load_order(kernel.modules):
+    for path in load_order(kernel.modules, wanted):
         data = path.read_bytes()
         if path.suffix == ".xz":
             data = lzma.decompress(data)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a guest is made of: initramfs, command lines."""
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from memos import initramfs
+from memos.kernel import Kernel
+
+from . import OUT, TOP, ClusterError
+
+MODULES = "virtio_pci virtio_blk virtio_net virtio_rng crc32_pclmul crc32_generic".split()
+APPEND = ("console=ttyS0,115200 earlyprintk=serial tsc=reliable nokaslr mitigations=off panic=-1 "
+          "no_timer_check printk.devkmsg=on random.trust_cpu=on net.ifnames=0 audit=0 "
+          "rcupdate.rcu_expedited=1")
+TESTS = ("cpus timer tsc ipi wake hotplug nmi forks litmus count memory shootdown "
+         "blk net rng").split()
+DISK = "/tmp/gvm-disk"
+
+
+def build_programs() -> None:
+    p = subprocess.run(["make", "-s", "-C", TOP / "tools/testing/gvm", f"OUTPUT={OUT}"],
+                       check=False, stdout=sys.stderr)
+    if p.returncode:
+        raise ClusterError("cannot build tools/testing/gvm")
+
+
+@dataclass
+class Linux:
+    """A Linux guest that runs the named tests of guest/*.c and powers off."""
+    kernel: Kernel
+    tests: list[str]
+    cpus: int = 2
+    mem: str = "256M"
+    append: str = "loglevel=5"
+    reboots: bool = False
+    options: list[str] = field(default_factory=list)
+
+    def initrd(self) -> Path:
+        build_programs()
+        return initramfs.build(self.kernel, OUT / "guest-init", MODULES, "gvm-guest")
+
+    def argv(self) -> list[str]:
+        """QEMU and all options but those that gvm adds: accel, machine, smp, memory."""
+        append = (f"{APPEND} {self.append} GVM_CPUS={self.cpus} "
+                  f"GVM_TEST={','.join(self.tests)}")
+        return ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
+                *([] if self.reboots else ["-no-reboot"]), "-cpu", "host,-svm,-xsave",
+                "-kernel", str(self.kernel.image), "-initrd", str(self.initrd()),
+                "-append", append, "-serial", "stdio",
+                "-drive", f"file={DISK},format=raw,if=none,id=disk,cache=writeback",
+                "-device", "virtio-blk-pci,drive=disk", "-device", "virtio-rng-pci",
+                "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=",
+                *self.options]
+
+    def plain(self, mem_path: str = "") -> list[str]:
+        """The same with KVM of one server, RAM private or in a file."""
+        argv = [*self.argv(), "-accel", "kvm", "-smp", str(self.cpus), "-m", self.mem]
+        machine = "pc,kernel-irqchip=split"
+        if mem_path:
+            machine += ",memory-backend=ram"
+            argv += ["-object", f"memory-backend-file,id=ram,mem-path={mem_path},share=on,"
+                                f"size={self.mem}"]
+        return [*argv, "-machine", machine]
