@@ -22,8 +22,8 @@
 
 #include "cluster.h"
 #include "inode.h"
+#include "uapi/dsm.h"
 
-#define DSM_SUPER_MAGIC	0x6d656d73
 
 /**
  * struct options - of a mount being made

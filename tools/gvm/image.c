@@ -35,8 +35,9 @@ const struct gvm_image gvm_image = {
 
 static const uint8_t entry_code[] = {
 	0xfb,			/* sti */
-	0xf4,			/* 1: hlt */
-	0xeb, 0xfd,		/* jmp 1b */
+	0x90,			/* nop: interrupts come after it */
+	0xe6, GVM_IMAGE_PORT_IDLE,	/* 1: out al, port */
+	0xeb, 0xfc,		/* jmp 1b */
 };
 
 /* The handlers begin with al = vector and the old rax on the stack. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The program of a stub vCPU (Documentation/dsm/gvm.rst), as bytes of its memory: page tables
- * that map the 2 MiB it is in at its own address, GDT, IDT, a stack, and code that waits and
- * reports each interrupt by an OUT of the vector to a port.
+ * that map the 2 MiB it is in at its own address, GDT, IDT, a stack, and code that reports each
+ * interrupt by an OUT of the vector to a port, and by an OUT to another one that there is none.
  *
- * Entry: sti; 1: hlt; jmp 1b. The handler of each vector saves what it uses, so that an NMI may
+ * Entry: sti; nop; 1: out idle; jmp 1b. The handler of each vector saves what it uses, so that an NMI may
  * come in between, writes the vector to GVM_IMAGE_PORT and, from 16 on, signals EOI with the x2APIC's
  * MSR: the local APIC must be in that mode. It returns with IRETQ.
  *
@@ -21,7 +21,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GVM_IMAGE_PORT		0xe9
+#define GVM_IMAGE_PORT		0xe9	/* the vector is written here */
+#define GVM_IMAGE_PORT_IDLE	0xea	/* no interrupt is pending */
 #define GVM_IMAGE_ALIGN		(2u << 20)		/* of the guest-physical address */
 #define GVM_IMAGE_GPA_MAX	((uint64_t)1 << 46)	/* which must be lower than this */
 #define GVM_IMAGE_VECTORS	256

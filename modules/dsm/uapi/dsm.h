@@ -6,6 +6,9 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
+/* f_type of statfs(2). */
+#define DSM_SUPER_MAGIC		0x6d656d73
+
 /* Placement policies, see Documentation/admin-guide/dsm. */
 #define DSM_PLACE_BLOCK		0	/* unit pages to a node, then the next */
 #define DSM_PLACE_INTERLEAVE	1	/* page by page over the nodes */

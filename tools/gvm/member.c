@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What all members do alike: links, interrupts that come over them, stubs, the end.
+ *
+ * An interrupt for a vCPU is always given to the VM here. If the vCPU has moved away meanwhile,
+ * it is a stub here by then, which sends it on.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#include "member.h"
+#include "raw.h"
+
+#define SEND_MS		5000
+#define BYE_MS		100
+#define PING_MS		1000
+#define TICK_MS		10
+#define TSC_SAMPLES	40
+#define TSC_WAIT_MS	3000
+#define MSI_LEVEL	0xc000
+
+int64_t gvm_now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
+}
+
+void gvm_log(const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	dprintf(2, "gvm: %s\n", text);
+}
+
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+static void on_stub_irq(void *context, unsigned int vcpu, const struct gvm_msg_irq *irq)
+{
+	struct gvm_member *m = context;
+
+	gvm_member_say(m, m->vcpu[vcpu].owner, GVM_MSG_IRQ, vcpu, 0, irq, sizeof(*irq));
+}
+
+static void on_stub_fail(void *context, unsigned int vcpu, const char *why)
+{
+	gvm_member_end(context, "stub of vCPU %u: %s", vcpu, why);
+}
+
+int gvm_member_init(struct gvm_member *m, const struct gvm_member_ops *ops)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	unsigned int i;
+	int r;
+
+	m->ops = ops;
+	m->vm_fd = -1;
+	m->stub_ops = (struct gvm_stub_ops) {
+		.irq = on_stub_irq,
+		.fail = on_stub_fail,
+		.context = m,
+	};
+	for (i = 0; i < GVM_VCPUS_MAX; i++)
+		m->vcpu[i].fd = -1;
+	for (i = 0; i < GVM_MEMBERS_MAX; i++)
+		pthread_mutex_init(&m->link[i].lock, NULL);
+	sigaction(GVM_SIGNAL, &sa, NULL);
+	m->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (m->kvm_fd < 0)
+		return -errno;
+	r = gvm_raw_ioctl(m->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, NULL);
+	if (r < 0)
+		return -errno;
+	m->run_size = r;
+	return 0;
+}
+
+static int say(struct gvm_link *l, unsigned int type, unsigned int vcpu, uint32_t seq,
+	       const void *data, size_t len, int timeout_ms)
+{
+	struct gvm_head head = {
+		.magic = GVM_MSG_MAGIC,
+		.type = type,
+		.vcpu = vcpu,
+		.len = len,
+		.seq = seq,
+	};
+	struct iovec iov[2] = {
+		{ &head, sizeof(head) },
+		{ (void *)data, len },
+	};
+
+	return gvm_chan_send(l->chan, iov, 2, timeout_ms);
+}
+
+void gvm_member_say(struct gvm_member *m, unsigned int peer, unsigned int type, unsigned int vcpu,
+		    uint32_t seq, const void *data, size_t len)
+{
+	struct gvm_link *l = &m->link[peer];
+	int r = -ENOTCONN;
+
+	if (peer < m->nr_members && l->chan)
+		r = say(l, type, vcpu, seq, data, len, SEND_MS);
+	if (r)
+		gvm_member_end(m, "member %u: %s not sent: %s", peer, gvm_msg_name(type),
+			       strerror(-r));
+}
+
+void gvm_member_end(struct gvm_member *m, const char *fmt, ...)
+{
+	char reason[GVM_TEXT_MAX];
+	unsigned int i;
+	va_list ap;
+
+	if (atomic_exchange(&m->ending, true))
+		for (;;)
+			pause();	/* another thread is at it, and exits */
+	va_start(ap, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, ap);
+	va_end(ap);
+	for (i = 0; i < m->nr_members; i++)
+		if (m->link[i].chan)
+			say(&m->link[i], GVM_MSG_BYE, GVM_NO_VCPU, 0, reason, strlen(reason),
+			    BYE_MS);
+	m->ops->end(m, reason);
+	_exit(GVM_EXIT_LOST);
+}
+
+static void inject(struct gvm_member *m, unsigned int vcpu, const struct gvm_msg_irq *irq)
+{
+	struct kvm_msi msi = {
+		.address_lo = 0xfee00000u | (vcpu & 0xff) << 12,
+		.address_hi = vcpu & ~0xffu,
+		.data = irq->vector | irq->mode << 8 | (irq->level ? MSI_LEVEL : 0),
+	};
+
+	if (gvm_raw_ioctl(m->vm_fd, KVM_SIGNAL_MSI, &msi) < 0)
+		gvm_member_end(m, "interrupt %#x for vCPU %u: %s", msi.data, vcpu,
+			       strerror(errno));
+}
+
+/* Of the exchanges so far, keep the one that took the shortest. */
+static void take_pong(struct gvm_link *l, const struct gvm_msg_ping *p)
+{
+	uint64_t now = __rdtsc(), rtt = now - p->tsc;
+
+	pthread_mutex_lock(&l->lock);
+	l->tsc.samples++;
+	if (!l->tsc.best_rtt || rtt < l->tsc.best_rtt) {
+		l->tsc.best_rtt = rtt;
+		l->tsc.ahead = p->peer_tsc - (p->tsc + rtt / 2);
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
+static void send_ping(struct gvm_link *l)
+{
+	struct gvm_msg_ping p = { .tsc = __rdtsc() };
+
+	gvm_member_say(l->m, l->peer, GVM_MSG_PING, GVM_NO_VCPU, 0, &p, sizeof(p));
+}
+
+static void dispatch(struct gvm_link *l, const struct gvm_head *h)
+{
+	const void *data = h + 1;
+	struct gvm_msg_ping ping;
+
+	switch (h->type) {
+	case GVM_MSG_IRQ:
+		inject(l->m, h->vcpu, data);
+		break;
+	case GVM_MSG_KICK:
+		l->m->ops->kick(l->m, h->vcpu, h->seq);
+		break;
+	case GVM_MSG_PING:
+		ping = *(const struct gvm_msg_ping *)data;
+		ping.peer_tsc = __rdtsc();
+		gvm_member_say(l->m, l->peer, GVM_MSG_PONG, GVM_NO_VCPU, 0, &ping, sizeof(ping));
+		break;
+	case GVM_MSG_PONG:
+		take_pong(l, data);
+		break;
+	case GVM_MSG_BYE:
+		gvm_member_end(l->m, "member %u ended: %.*s", l->peer, (int)h->len,
+			       (const char *)data);
+	default:
+		gvm_member_end(l->m, "member %u: unexpected %s", l->peer, gvm_msg_name(h->type));
+	}
+}
+
+static void *link_main(void *arg)
+{
+	char buf[sizeof(struct gvm_head) + 1024] __attribute__((aligned(8)));
+	struct gvm_link *l = arg;
+	struct gvm_member *m = l->m;
+	bool ticks = m->ops->tick && !l->peer;
+	int64_t now, pinged = 0;
+	ssize_t r;
+
+	l->heard_ms = gvm_now_ms();
+	for (;;) {
+		r = gvm_chan_recv(l->chan, buf, sizeof(buf), ticks ? TICK_MS : PING_MS / 2, NULL);
+		now = gvm_now_ms();
+		if (r > 0) {
+			if (gvm_msg_check(buf, r))
+				gvm_member_end(m, "member %u: malformed message", l->peer);
+			l->heard_ms = now;
+			dispatch(l, (void *)buf);
+		} else if (r != -ETIMEDOUT && r != -EINTR) {
+			gvm_member_end(m, "member %u is gone: %s", l->peer, strerror(-r));
+		}
+		if (now - l->heard_ms > m->timeout_ms)
+			gvm_member_end(m, "member %u is silent for %d ms (timeout_ms)", l->peer,
+				       m->timeout_ms);
+		if (now - pinged >= PING_MS) {
+			send_ping(l);
+			pinged = now;
+		}
+		if (ticks)
+			m->ops->tick(m);
+	}
+	return NULL;
+}
+
+/* gvm's threads must not run the VMM's signal handlers. */
+static int start_thread(pthread_t *t, void *(*fn)(void *), void *arg)
+{
+	sigset_t all, old;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = -pthread_create(t, NULL, fn, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return r;
+}
+
+int gvm_member_link(struct gvm_member *m, unsigned int peer, struct gvm_chan *c)
+{
+	struct gvm_link *l = &m->link[peer];
+
+	if (peer >= m->nr_members || peer == m->self)
+		return -EINVAL;
+	if (l->chan)
+		return -EEXIST;
+	l->m = m;
+	l->peer = peer;
+	l->chan = c;
+	return start_thread(&l->thread, link_main, l);
+}
+
+int gvm_member_tsc(struct gvm_member *m, unsigned int peer, int64_t *ahead, uint64_t *error)
+{
+	int64_t deadline = gvm_now_ms() + TSC_WAIT_MS;
+	struct gvm_link *l = &m->link[peer];
+	struct gvm_tsc tsc;
+	unsigned int want;
+
+	pthread_mutex_lock(&l->lock);
+	tsc = l->tsc;
+	pthread_mutex_unlock(&l->lock);
+	for (want = tsc.samples; tsc.samples < TSC_SAMPLES && gvm_now_ms() < deadline; ) {
+		if (tsc.samples >= want) {
+			send_ping(l);
+			want = tsc.samples + 1;
+		}
+		usleep(50);
+		pthread_mutex_lock(&l->lock);
+		tsc = l->tsc;
+		pthread_mutex_unlock(&l->lock);
+	}
+	if (!tsc.samples)
+		return -ETIMEDOUT;
+	*ahead = tsc.ahead;
+	*error = tsc.best_rtt / 2;
+	return 0;
+}
+
+int gvm_member_vcpu(struct gvm_member *m, unsigned int id, unsigned int owner)
+{
+	struct gvm_vcpu *v;
+	int fd;
+
+	if (id >= GVM_VCPUS_MAX || owner >= m->nr_members)
+		return -EINVAL;
+	v = &m->vcpu[id];
+	if (v->fd >= 0)
+		return -EEXIST;
+	fd = gvm_raw_ioctl(m->vm_fd, KVM_CREATE_VCPU, (void *)(uintptr_t)id);
+	if (fd < 0)
+		return -errno;
+	v->run = gvm_raw_mmap(NULL, m->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (v->run == MAP_FAILED) {
+		close(fd);
+		return -ENOMEM;
+	}
+	v->fd = fd;
+	v->owner = owner;
+	if (owner == m->self)
+		return 0;
+	return gvm_stub_start(m->kvm_fd, m->vm_fd, fd, id, v->run, &m->stub_ops, &v->stub);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A member: a process that holds a KVM VM for the guest. The VMM's is number 0. */
+#ifndef GVM_MEMBER_H
+#define GVM_MEMBER_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "chan.h"
+#include "msg.h"
+#include "stub.h"
+
+#define GVM_EXIT_LOST	70	/* exit status of a member that could not go on */
+
+struct gvm_member;
+
+/**
+ * struct gvm_vcpu - a vCPU of the guest, as this member holds it
+ * @owner:	member it is real on
+ * @fd:		KVM's file here, -1: not created
+ * @run:	its kvm_run here
+ * @stub:	set if it is a stub here
+ * @private:	of agent.c or remote.c
+ */
+struct gvm_vcpu {
+	unsigned int owner;
+	int fd;
+	struct kvm_run *run;
+	struct gvm_stub *stub;
+	void *private;
+};
+
+/**
+ * struct gvm_tsc - how another server's counter stands to ours
+ * @best_rtt:	shortest round trip of the window, in ticks; 0: none yet
+ * @ahead:	of that exchange: peer's counter minus ours
+ * @samples:	exchanges in the window
+ */
+struct gvm_tsc {
+	uint64_t best_rtt;
+	int64_t ahead;
+	unsigned int samples;
+};
+
+/**
+ * struct gvm_link - one-way messages with another member
+ * @m:		this member
+ * @peer:	the other one's number
+ * @chan:	NULL: not connected
+ * @thread:	receives
+ * @heard_ms:	when something came last
+ * @lock:	protects tsc
+ * @tsc:	the best exchange so far
+ */
+struct gvm_link {
+	struct gvm_member *m;
+	unsigned int peer;
+	struct gvm_chan *chan;
+	pthread_t thread;
+	int64_t heard_ms;
+	pthread_mutex_t lock;
+	struct gvm_tsc tsc;
+};
+
+/**
+ * struct gvm_member_ops - what differs between the VMM's member and an agent's
+ * @kick:	KICK came; in a link's thread
+ * @tick:	about every 10 ms on agents, in link 0's thread; may be NULL
+ * @end:	the member ends: does not return
+ */
+struct gvm_member_ops {
+	void (*kick)(struct gvm_member *m, unsigned int vcpu, uint32_t seq);
+	void (*tick)(struct gvm_member *m);
+	void (*end)(struct gvm_member *m, const char *reason);
+};
+
+/**
+ * struct gvm_member - all that is known of the VM here
+ * @vm:		its name
+ * @dir:	where dsmfs is mounted
+ * @self:	own number
+ */
+struct gvm_member {
+	char vm[GVM_NAME_MAX + 1];
+	char dir[GVM_TEXT_MAX + 1];
+	unsigned int self;
+	unsigned int nr_members;
+	unsigned int nr_vcpus;
+	int timeout_ms;
+	int kvm_fd;
+	int vm_fd;
+	size_t run_size;
+	const struct gvm_member_ops *ops;
+	struct gvm_stub_ops stub_ops;
+	struct gvm_vcpu vcpu[GVM_VCPUS_MAX];
+	struct gvm_link link[GVM_MEMBERS_MAX];
+	atomic_bool ending;
+};
+
+/** gvm_member_init() - set up an empty member; opens /dev/kvm. Return: 0 or -errno. */
+int gvm_member_init(struct gvm_member *m, const struct gvm_member_ops *ops);
+
+/**
+ * gvm_member_link() - begin to use a link
+ * @m:		member
+ * @peer:	other member
+ * @c:		its channel, taken over
+ *
+ * Return: 0, -EEXIST, -errno.
+ */
+int gvm_member_link(struct gvm_member *m, unsigned int peer, struct gvm_chan *c);
+
+/**
+ * gvm_member_vcpu() - create KVM's vCPU here, real or as a stub
+ * @m:		member
+ * @id:		vCPU
+ * @owner:	where it is real
+ *
+ * Return: 0 or -errno.
+ */
+int gvm_member_vcpu(struct gvm_member *m, unsigned int id, unsigned int owner);
+
+/**
+ * gvm_member_say() - send a one-way message
+ * @m:		member
+ * @peer:	to whom
+ * @type:	enum gvm_msg_type
+ * @vcpu:	id or GVM_NO_VCPU
+ * @seq:	as the type wants it
+ * @data:	payload
+ * @len:	its bytes
+ *
+ * A failure ends the member.
+ */
+void gvm_member_say(struct gvm_member *m, unsigned int peer, unsigned int type, unsigned int vcpu,
+		    uint32_t seq, const void *data, size_t len);
+
+/**
+ * gvm_member_end() - end: tell the others and the operator why
+ * @m:		member
+ * @fmt:	the reason
+ *
+ * Context: any thread. Does not return.
+ */
+void gvm_member_end(struct gvm_member *m, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), noreturn));
+
+/**
+ * gvm_member_tsc() - the counter of another server
+ * @m:		member
+ * @peer:	other member
+ * @ahead:	out: its counter minus ours
+ * @error:	out: bound of the error, in ticks
+ *
+ * Exchanges until the round trip is not getting shorter.
+ *
+ * Return: 0, -ETIMEDOUT.
+ */
+int gvm_member_tsc(struct gvm_member *m, unsigned int peer, int64_t *ahead, uint64_t *error);
+
+/** gvm_now_ms() - monotonic time */
+int64_t gvm_now_ms(void);
+
+/** gvm_log() - a line to the operator, on stderr */
+void gvm_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

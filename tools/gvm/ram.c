@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The guest's memory in the VMM.
+ *
+ * A file of dsmfs that the VMM maps shared is a region as it is. Memory that the VMM allocated for
+ * itself becomes one when a slot is first made of it: all of the mapping it is part of, since slots
+ * come as changing parts of one block.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "dsm.h"
+#include "files.h"
+#include "raw.h"
+#include "vmm.h"
+
+#define PAGE		4096u
+#define NR_ANON		1024
+#define SUFFIX		".m%u"	/* regions made here: VM's name and number */
+
+/* Private memory the VMM has mapped. What does not fit here is converted slot by slot. */
+static struct {
+	pthread_mutex_t lock;
+	struct anon {
+		uint64_t start;
+		uint64_t end;
+	} map[NR_ANON];
+	unsigned int nr;
+} anon = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void forget(uint64_t start, uint64_t end)
+{
+	unsigned int i;
+
+	for (i = 0; i < anon.nr; ) {
+		if (anon.map[i].start < end && start < anon.map[i].end)
+			anon.map[i] = anon.map[--anon.nr];
+		else
+			i++;
+	}
+}
+
+void gvm_ram_unmapped(void *addr, size_t len)
+{
+	pthread_mutex_lock(&anon.lock);
+	forget((uintptr_t)addr, (uintptr_t)addr + len);
+	pthread_mutex_unlock(&anon.lock);
+}
+
+static bool file_name(int fd, char *name)
+{
+	char link[32], path[512], *base;
+	struct statfs st;
+	ssize_t len;
+
+	if (fstatfs(fd, &st) || (unsigned long)st.f_type != DSM_SUPER_MAGIC)
+		return false;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	if (len < 0)
+		return false;
+	path[len] = 0;
+	base = strrchr(path, '/');
+	if (!base || strlen(base + 1) > GVM_NAME_MAX)
+		return false;
+	strcpy(name, base + 1);
+	return true;
+}
+
+void gvm_ram_mapped(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	uint64_t start = (uintptr_t)addr, end = start + ((len + PAGE - 1) & ~(uint64_t)(PAGE - 1));
+	char name[GVM_NAME_MAX + 1];
+	int r;
+
+	pthread_mutex_lock(&anon.lock);
+	forget(start, end);
+	if ((flags & MAP_ANONYMOUS) && (flags & MAP_PRIVATE) && (prot & PROT_WRITE) &&
+	    anon.nr < NR_ANON)
+		anon.map[anon.nr++] = (struct anon) { start, end };
+	pthread_mutex_unlock(&anon.lock);
+	if ((flags & MAP_ANONYMOUS) || !(flags & MAP_SHARED) || !file_name(fd, name))
+		return;
+	pthread_mutex_lock(&vmm.lock);
+	r = gvm_regions_add(&vmm.regions, name, start, end - start, offset);
+	pthread_mutex_unlock(&vmm.lock);
+	if (r < 0)
+		gvm_log("%s: the mapping of %s cannot be guest memory: %s", vmm.conf.vm, name,
+			strerror(-r));
+}
+
+/* The mapping that holds the range, or the range itself. */
+static void whole(uint64_t *start, uint64_t *end)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&anon.lock);
+	for (i = 0; i < anon.nr; i++) {
+		if (anon.map[i].start <= *start && *end <= anon.map[i].end) {
+			*start = anon.map[i].start;
+			*end = anon.map[i].end;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&anon.lock);
+}
+
+static bool is_zero(const void *page)
+{
+	const uint64_t *p = page;
+	unsigned int i;
+
+	for (i = 0; i < PAGE / sizeof(*p); i++)
+		if (p[i])
+			return false;
+	return true;
+}
+
+static void copy_pages(char *to, const char *from, uint64_t size)
+{
+	uint64_t at;
+
+	for (at = 0; at < size; at += PAGE)
+		if (!is_zero(from + at))
+			memcpy(to + at, from + at, PAGE);
+}
+
+static int convert(uint64_t start, uint64_t size, const char *name)
+{
+	void *at = (void *)(uintptr_t)start, *copy;
+	int fd = gvm_files_create(vmm.conf.dir, name, size, -1), r = 0;
+
+	if (fd < 0)
+		return fd;
+	copy = gvm_raw_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (copy == MAP_FAILED) {
+		close(fd);
+		return -ENOMEM;
+	}
+	copy_pages(copy, at, size);
+	if (gvm_raw_mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != at)
+		r = -ENOMEM;
+	else
+		madvise(at, size, MADV_DONTFORK);
+	munmap(copy, size);
+	close(fd);
+	return r;
+}
+
+static int tell(unsigned int nr)
+{
+	const struct gvm_region *r = &vmm.regions.region[nr];
+	struct gvm_msg_region msg = { .region = nr, .size = r->offset + r->size };
+	unsigned int i;
+	int64_t ret;
+
+	strcpy(msg.name, r->name);
+	for (i = 1; i < vmm.m.nr_members; i++) {
+		struct gvm_head head = { .type = GVM_MSG_REGION, .vcpu = GVM_NO_VCPU };
+
+		ret = gvm_vmm_call(i, &head, &msg, sizeof(msg));
+		if (ret < 0) {
+			gvm_log("%s: member %u cannot map %s/%s: %s", vmm.conf.vm, i, vmm.conf.dir,
+				msg.name, strerror(-ret));
+			return ret;
+		}
+	}
+	return 0;
+}
+
+int gvm_ram_region(uint64_t start, uint64_t size)
+{
+	int nr = gvm_regions_find(&vmm.regions, start, size), r;
+	char name[GVM_NAME_MAX + 1];
+	uint64_t from = start, end = start + size;
+
+	if (nr == -ENOENT) {
+		whole(&from, &end);
+		if (snprintf(name, sizeof(name), "%.20s" SUFFIX, vmm.conf.vm, vmm.regions.nr) < 0)
+			return -EINVAL;
+		r = convert(from, end - from, name);
+		if (r) {
+			gvm_log("%s: memory at %#llx cannot be shared: %s", vmm.conf.vm,
+				(unsigned long long)start, strerror(-r));
+			return r;
+		}
+		nr = gvm_regions_add(&vmm.regions, name, from, end - from, 0);
+	}
+	while (nr >= 0 && vmm.nr_told < vmm.regions.nr) {
+		r = tell(vmm.nr_told);
+		if (r)
+			return r;
+		vmm.nr_told++;
+	}
+	return nr;
+}

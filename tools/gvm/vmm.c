@@ -1,0 +1,551 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Member 0: what the VMM asks of /dev/kvm and of its VM.
+ *
+ * A request that concerns all members is made here first: what KVM refuses here, the others are
+ * not asked. If one of them refuses what was accepted here, the VM cannot go on.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "files.h"
+#include "mask.h"
+#include "raw.h"
+#include "vmm.h"
+
+#define MSR_TSC		0x10
+#define CPUID_MAX	256
+#define X2APIC_BIT	(1u << 21)
+
+struct gvm_vmm vmm = { .m.vm_fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static int fail(int error)
+{
+	errno = error;
+	return -1;
+}
+
+static void on_kick(struct gvm_member *m, unsigned int vcpu, uint32_t seq)
+{
+	(void)m;
+	(void)vcpu;
+	(void)seq;
+}
+
+static void on_end(struct gvm_member *m, const char *reason)
+{
+	gvm_log("%s ends: %s", m->vm, reason);
+	gvm_files_remove(m->dir, m->vm);
+	_exit(GVM_EXIT_LOST);
+}
+
+static const struct gvm_member_ops ops = {
+	.kick = on_kick,
+	.end = on_end,
+};
+
+void gvm_vmm_init(const char *conf)
+{
+	struct gvm_member *m = &vmm.m;
+	int r = gvm_conf_read(&vmm.conf, conf);
+
+	if (r) {
+		gvm_log("%s: %s", conf, strerror(-r));
+		_exit(GVM_EXIT_LOST);
+	}
+	strcpy(m->vm, vmm.conf.vm);
+	strcpy(m->dir, vmm.conf.dir);
+	m->nr_members = vmm.conf.nr_members;
+	m->nr_vcpus = vmm.conf.nr_vcpus;
+	m->timeout_ms = vmm.conf.timeout_ms;
+}
+
+bool gvm_vmm_active(void)
+{
+	return vmm.m.vm_fd >= 0;
+}
+
+int64_t gvm_vmm_call(unsigned int member, struct gvm_head *head, const void *data, size_t len)
+{
+	int64_t result;
+	int r;
+
+	r = gvm_rpc_call(vmm.vm_chan[member], head, data, len, &vmm.reply, &result);
+	if (r)
+		gvm_member_end(&vmm.m, "member %u: %s: %s", member, gvm_msg_name(head->type),
+			       strerror(-r));
+	return result;
+}
+
+/* -- the beginning */
+
+static int start_member(unsigned int i)
+{
+	struct gvm_msg_peer *p = &vmm.conf.member[i];
+	struct gvm_msg_start start = {
+		.member = i,
+		.nr_members = vmm.conf.nr_members,
+		.nr_vcpus = vmm.conf.nr_vcpus,
+		.timeout_ms = vmm.conf.timeout_ms,
+	};
+	struct gvm_head head = { .type = GVM_MSG_START, .vcpu = GVM_NO_VCPU };
+	struct gvm_chan *agent, *link;
+	int64_t port = 0;
+	int r;
+
+	strcpy(start.vm, vmm.conf.vm);
+	strcpy(start.dir, vmm.conf.dir);
+	r = gvm_rpc_hello(p->addr, p->port, GVM_CHAN_AGENT, 0, GVM_NO_VCPU, vmm.conf.vm, &agent);
+	if (r)
+		return r;
+	r = gvm_rpc_call(agent, &head, &start, sizeof(start), &vmm.reply, &port);
+	gvm_chan_close(agent);
+	if (r || port < 0)
+		return r ? r : (int)port;
+	p->port = port;
+	r = gvm_rpc_hello(p->addr, p->port, GVM_CHAN_VM, 0, GVM_NO_VCPU, vmm.conf.vm,
+			  &vmm.vm_chan[i]);
+	if (!r)
+		r = gvm_rpc_hello(p->addr, p->port, GVM_CHAN_LINK, 0, GVM_NO_VCPU, vmm.conf.vm,
+				  &link);
+	if (!r)
+		r = gvm_member_link(&vmm.m, i, link);
+	return r;
+}
+
+/* A member connects to those before it. */
+static int join_members(unsigned int i)
+{
+	struct gvm_head head = { .type = GVM_MSG_PEERS, .vcpu = GVM_NO_VCPU };
+	struct gvm_msg_peers peers = { 0 };
+
+	if (i < 2)
+		return 0;
+	memcpy(peers.member + 1, vmm.conf.member + 1, (i - 1) * sizeof(peers.member[0]));
+	return gvm_vmm_call(i, &head, &peers, sizeof(peers));
+}
+
+static void report_tsc(unsigned int i)
+{
+	int64_t ahead;
+	uint64_t error;
+
+	if (gvm_member_tsc(&vmm.m, i, &ahead, &error))
+		gvm_member_end(&vmm.m, "member %u does not answer to pings", i);
+	gvm_log("%s: member %u's TSC is ahead by %lld, error at most %llu ticks", vmm.conf.vm, i,
+		(long long)ahead, (unsigned long long)error);
+}
+
+int gvm_vmm_create(int kvm_fd, unsigned long type)
+{
+	unsigned int i;
+	int fd, r;
+
+	if (gvm_vmm_active()) {
+		gvm_log("%s: a second VM in one process is not spread over servers", vmm.conf.vm);
+		return gvm_raw_ioctl(kvm_fd, KVM_CREATE_VM, (void *)type);
+	}
+	r = gvm_member_init(&vmm.m, &ops);
+	if (r)
+		return fail(-r);
+	fd = gvm_raw_ioctl(kvm_fd, KVM_CREATE_VM, (void *)type);
+	if (fd < 0)
+		return fd;
+	vmm.m.vm_fd = fd;
+	for (i = 1; i < vmm.m.nr_members; i++) {
+		r = start_member(i);
+		if (!r)
+			r = join_members(i);
+		if (r) {
+			gvm_log("%s: server %u does not take part: %s", vmm.conf.vm, i,
+				strerror(-r));
+			vmm.m.vm_fd = -1;
+			close(fd);
+			return fail(-r);
+		}
+		report_tsc(i);
+	}
+	return fd;
+}
+
+/* -- /dev/kvm */
+
+/* What all servers can do. The lock is held. */
+static int meet_cpuid(struct kvm_cpuid2 *mine)
+{
+	size_t size = sizeof(*mine) + CPUID_MAX * sizeof(mine->entries[0]);
+	struct kvm_cpuid2 *ask = calloc(1, size);
+	unsigned int i;
+	int64_t r = 0;
+
+	if (!ask)
+		return -ENOMEM;
+	for (i = 1; i < vmm.m.nr_members && r >= 0; i++) {
+		struct gvm_head head = {
+			.type = GVM_MSG_IOCTL,
+			.vcpu = GVM_NO_VCPU,
+			.request = KVM_GET_SUPPORTED_CPUID,
+		};
+
+		ask->nent = CPUID_MAX;
+		r = gvm_vmm_call(i, &head, ask, size);
+		if (r >= 0)
+			gvm_mask_cpuid_meet(mine, (void *)vmm.reply.data);
+	}
+	free(ask);
+	return r < 0 ? r : 0;
+}
+
+static int supported_cpuid(int fd, struct kvm_cpuid2 *arg)
+{
+	int r = gvm_raw_ioctl(fd, KVM_GET_SUPPORTED_CPUID, arg);
+
+	if (r < 0)
+		return r;
+	gvm_mask_cpuid(arg);
+	if (!gvm_vmm_active())
+		return r;
+	pthread_mutex_lock(&vmm.lock);
+	r = meet_cpuid(arg);
+	pthread_mutex_unlock(&vmm.lock);
+	return r < 0 ? fail(-r) : 0;
+}
+
+static int msr_list(int fd, struct kvm_msr_list *list)
+{
+	unsigned int i, nr = 0;
+	int r = gvm_raw_ioctl(fd, KVM_GET_MSR_INDEX_LIST, list);
+
+	if (r < 0)
+		return r;
+	for (i = 0; i < list->nmsrs; i++)
+		if (gvm_mask_msr_ok(list->indices[i]))
+			list->indices[nr++] = list->indices[i];
+	list->nmsrs = nr;
+	return r;
+}
+
+static int extension(int fd, unsigned long request, void *arg)
+{
+	int value = gvm_raw_ioctl(fd, request, arg);
+	long cap = (long)arg;
+
+	if (value < 0)
+		return value;
+	if ((cap == KVM_CAP_NR_VCPUS || cap == KVM_CAP_MAX_VCPUS) && value < GVM_VCPUS_MAX)
+		return GVM_VCPUS_MAX;
+	return gvm_mask_extension(cap, value);
+}
+
+int gvm_vmm_system(int fd, unsigned long request, void *arg)
+{
+	switch ((uint32_t)request) {
+	case KVM_CREATE_VM:
+		return gvm_vmm_create(fd, (unsigned long)arg);
+	case KVM_CHECK_EXTENSION:
+		return extension(fd, request, arg);
+	case KVM_GET_SUPPORTED_CPUID:
+		return supported_cpuid(fd, arg);
+	case KVM_GET_MSR_INDEX_LIST:
+		return msr_list(fd, arg);
+	default:
+		return gvm_raw_ioctl(fd, request, arg);
+	}
+}
+
+/* -- the VM */
+
+static int create_vcpu(unsigned int id)
+{
+	struct gvm_msg_vcpu msg = { .id = id };
+	unsigned int i;
+	int64_t r;
+
+	if (vmm.nr_vcpus == vmm.conf.nr_vcpus) {
+		gvm_log("%s: vCPU %u: only %u were announced to gvm", vmm.conf.vm, id,
+			vmm.conf.nr_vcpus);
+		return fail(EINVAL);
+	}
+	msg.owner = vmm.conf.owner[vmm.nr_vcpus];
+	r = gvm_member_vcpu(&vmm.m, id, msg.owner);
+	for (i = 1; i < vmm.m.nr_members && r >= 0; i++) {
+		struct gvm_head head = { .type = GVM_MSG_VCPU, .vcpu = GVM_NO_VCPU };
+
+		r = gvm_vmm_call(i, &head, &msg, sizeof(msg));
+	}
+	if (r >= 0 && msg.owner)
+		r = gvm_remote_create(id);
+	if (r < 0) {
+		gvm_log("%s: vCPU %u on member %u: %s", vmm.conf.vm, id, msg.owner,
+			strerror(-r));
+		return fail(-r);
+	}
+	if (!vmm.nr_vcpus++)
+		vmm.first_vcpu = id;
+	return msg.owner ? (int)r : vmm.m.vcpu[id].fd;
+}
+
+static int set_slot(const struct kvm_userspace_memory_region *m)
+{
+	struct gvm_msg_slot msg = {
+		.slot = m->slot,
+		.flags = m->flags,
+		.gpa = m->guest_phys_addr,
+		.size = m->memory_size,
+	};
+	unsigned int i;
+	int64_t r;
+	int region;
+
+	if (m->memory_size) {
+		region = gvm_ram_region(m->userspace_addr, m->memory_size);
+		if (region < 0)
+			return fail(-region);
+		msg.region = region;
+		msg.offset = vmm.regions.region[region].offset +
+			     (m->userspace_addr - vmm.regions.region[region].start);
+	}
+	if (gvm_raw_ioctl(vmm.m.vm_fd, KVM_SET_USER_MEMORY_REGION, (void *)m) < 0)
+		return -1;
+	for (i = 1; i < vmm.m.nr_members; i++) {
+		struct gvm_head head = { .type = GVM_MSG_SLOT, .vcpu = GVM_NO_VCPU };
+
+		r = gvm_vmm_call(i, &head, &msg, sizeof(msg));
+		if (r < 0)
+			gvm_member_end(&vmm.m, "member %u: slot %#x at %#llx: %s", i, m->slot,
+				       (unsigned long long)m->guest_phys_addr, strerror(-r));
+	}
+	return 0;
+}
+
+/* Make a request on the other members. */
+static int mirror(const struct gvm_call *call, void *arg)
+{
+	struct gvm_packet *p = malloc(sizeof(*p));
+	int64_t r = 0;
+	unsigned int i;
+	ssize_t len;
+
+	if (!p)
+		return fail(ENOMEM);
+	len = gvm_call_pack(call, (unsigned long)arg, p->data, sizeof(p->data));
+	for (i = 1; i < vmm.m.nr_members && len >= 0; i++) {
+		struct gvm_head head = {
+			.type = GVM_MSG_IOCTL,
+			.vcpu = GVM_NO_VCPU,
+			.request = call->request,
+		};
+
+		r = gvm_vmm_call(i, &head, p->data, len);
+		if (r < 0)
+			gvm_member_end(&vmm.m, "member %u: %s: %s", i, call->name, strerror(-r));
+	}
+	free(p);
+	return len < 0 ? fail(-len) : 0;
+}
+
+/* A page is dirty if any member's vCPUs wrote it. */
+static int dirty_log(const struct gvm_call *call, struct kvm_dirty_log *log)
+{
+	unsigned int i, at;
+
+	if (gvm_raw_ioctl(vmm.m.vm_fd, KVM_GET_DIRTY_LOG, log) < 0)
+		return -1;
+	for (i = 1; i < vmm.m.nr_members; i++) {
+		struct gvm_head head = {
+			.type = GVM_MSG_IOCTL,
+			.vcpu = GVM_NO_VCPU,
+			.request = call->request,
+		};
+
+		if (gvm_vmm_call(i, &head, log, sizeof(*log)) < 0)
+			continue;	/* deleted there already */
+		for (at = 0; at < vmm.reply.head.len; at++)
+			((uint8_t *)log->dirty_bitmap)[at] |= vmm.reply.data[at];
+	}
+	return 0;
+}
+
+static int enable_cap_ok(const struct kvm_enable_cap *cap)
+{
+	if (gvm_mask_extension(cap->cap, 1))
+		return 1;
+	gvm_log("%s: capability %u cannot span servers", vmm.conf.vm, cap->cap);
+	return 0;
+}
+
+static int special(const struct gvm_call *call, void *arg)
+{
+	switch (call->request) {
+	case KVM_CREATE_VCPU:
+		return create_vcpu((uintptr_t)arg);
+	case KVM_SET_USER_MEMORY_REGION:
+		return set_slot(arg);
+	case KVM_GET_DIRTY_LOG:
+		return dirty_log(call, arg);
+	case KVM_CHECK_EXTENSION:
+		return extension(vmm.m.vm_fd, call->request, arg);
+	default:
+		if (gvm_raw_ioctl(vmm.m.vm_fd, call->request, arg) < 0)
+			return -1;
+		return mirror(call, arg);
+	}
+}
+
+static int vm_ioctl(int fd, const struct gvm_call *call, void *arg)
+{
+	int r;
+
+	switch (call->route) {
+	case GVM_ROUTE_SPECIAL:
+		return special(call, arg);
+	case GVM_ROUTE_MIRROR:
+		if (call->request == KVM_ENABLE_CAP && !enable_cap_ok(arg))
+			return fail(EINVAL);
+		r = gvm_raw_ioctl(fd, call->request, arg);
+		if (r < 0 || mirror(call, arg))
+			return -1;
+		return r;
+	case GVM_ROUTE_REFUSE:
+		gvm_log("%s: %s: %s", vmm.conf.vm, call->name, call->why);
+		return fail(call->error);
+	case GVM_ROUTE_LOCAL:
+	case GVM_ROUTE_FORWARD:
+		break;
+	}
+	return gvm_raw_ioctl(fd, call->request, arg);
+}
+
+int gvm_vmm_ioctl(int fd, unsigned long request, void *arg)
+{
+	const struct gvm_call *call = gvm_call_find(GVM_SCOPE_VM, request);
+	int r, saved;
+
+	if (!call) {
+		gvm_log("%s: unknown KVM request %#lx on the VM", vmm.conf.vm, request);
+		return fail(ENOTTY);
+	}
+	if (call->route == GVM_ROUTE_LOCAL)
+		return gvm_raw_ioctl(fd, request, arg);
+	pthread_mutex_lock(&vmm.lock);
+	r = vm_ioctl(fd, call, arg);
+	saved = errno;
+	pthread_mutex_unlock(&vmm.lock);
+	errno = saved;
+	return r;
+}
+
+/* -- vCPUs */
+
+int gvm_vmm_vcpu_of(int fd)
+{
+	unsigned int id;
+
+	for (id = 0; id < GVM_VCPUS_MAX; id++) {
+		if (vmm.m.vcpu[id].fd < 0)
+			continue;
+		if (gvm_remote_fd(id) == fd || (!vmm.m.vcpu[id].owner && vmm.m.vcpu[id].fd == fd))
+			return id;
+	}
+	return -1;
+}
+
+bool gvm_vmm_has_tsc(const struct kvm_msrs *msrs)
+{
+	unsigned int i;
+
+	for (i = 0; i < msrs->nmsrs; i++)
+		if (msrs->entries[i].index == MSR_TSC)
+			return true;
+	return false;
+}
+
+static int tsc_offset(int fd, unsigned long request, uint64_t *offset)
+{
+	struct kvm_device_attr attr = {
+		.group = KVM_VCPU_TSC_CTRL,
+		.attr = KVM_VCPU_TSC_OFFSET,
+		.addr = (uintptr_t)offset,
+	};
+
+	return gvm_raw_ioctl(fd, request, &attr) ? -errno : 0;
+}
+
+static int remote_tsc(unsigned int id, uint64_t offset)
+{
+	struct gvm_head head = { .type = GVM_MSG_TSC, .vcpu = id };
+	struct gvm_msg_tsc msg;
+	int64_t ahead;
+	uint64_t error;
+	int r;
+
+	r = gvm_member_tsc(&vmm.m, vmm.m.vcpu[id].owner, &ahead, &error);
+	if (r)
+		return r;
+	msg.offset = offset - ahead;
+	return gvm_vmm_call(vmm.m.vcpu[id].owner, &head, &msg, sizeof(msg));
+}
+
+int gvm_vmm_sync_tsc(void)
+{
+	uint64_t offset;
+	unsigned int id;
+	int r;
+
+	pthread_mutex_lock(&vmm.lock);
+	r = tsc_offset(vmm.m.vcpu[vmm.first_vcpu].fd, KVM_GET_DEVICE_ATTR, &offset);
+	for (id = 0; id < GVM_VCPUS_MAX && !r; id++) {
+		if (vmm.m.vcpu[id].fd < 0 || id == vmm.first_vcpu)
+			continue;
+		if (vmm.m.vcpu[id].owner)
+			r = remote_tsc(id, offset);
+		else
+			r = tsc_offset(vmm.m.vcpu[id].fd, KVM_SET_DEVICE_ATTR, &offset);
+	}
+	pthread_mutex_unlock(&vmm.lock);
+	if (r)
+		gvm_log("%s: TSC of vCPU %u: %s", vmm.conf.vm, id - 1, strerror(-r));
+	return r;
+}
+
+static bool has_x2apic(const struct kvm_cpuid2 *cpuid)
+{
+	unsigned int i;
+
+	for (i = 0; i < cpuid->nent; i++)
+		if (cpuid->entries[i].function == 1)
+			return cpuid->entries[i].ecx & X2APIC_BIT;
+	return false;
+}
+
+/* Of any vCPU, before it goes to whoever owns it. */
+static int check_cpuid(struct kvm_cpuid2 *cpuid)
+{
+	if (!has_x2apic(cpuid)) {
+		gvm_log("%s: gvm needs x2APIC: give the guest's CPU that feature (-cpu …,+x2apic)",
+			vmm.conf.vm);
+		return fail(EINVAL);
+	}
+	return 0;
+}
+
+int gvm_vmm_vcpu(unsigned int id, unsigned long request, void *arg)
+{
+	int r;
+
+	if ((uint32_t)request == KVM_SET_CPUID2 && check_cpuid(arg))
+		return -1;
+	if (vmm.m.vcpu[id].owner)
+		return gvm_remote_ioctl(id, request, arg);
+	r = gvm_raw_ioctl(vmm.m.vcpu[id].fd, request, arg);
+	if (r >= 0 && (uint32_t)request == KVM_SET_MSRS && gvm_vmm_has_tsc(arg)) {
+		int error = gvm_vmm_sync_tsc();
+
+		if (error)
+			return fail(-error);
+	}
+	return r;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Member 0: the VMM, inside which this is. */
+#ifndef GVM_VMM_H
+#define GVM_VMM_H
+
+#include <linux/kvm.h>
+#include <sys/types.h>
+
+#include "abi.h"
+#include "conf.h"
+#include "member.h"
+#include "rpc.h"
+#include "slots.h"
+
+struct gvm_remote;
+
+/**
+ * struct gvm_vmm - this process
+ * @m:		the member
+ * @conf:	from the launcher
+ * @lock:	one VM request at a time: members see them in one order. Protects the rest
+ * @vm_chan:	to the other members
+ * @nr_vcpus:	created so far
+ * @first_vcpu:	id of the first one: the TSC's reference
+ * @regions:	the guest's memory
+ * @nr_told:	regions the members know of
+ * @reply:	scratch
+ */
+struct gvm_vmm {
+	struct gvm_member m;
+	struct gvm_conf conf;
+	pthread_mutex_t lock;
+	struct gvm_chan *vm_chan[GVM_MEMBERS_MAX];
+	unsigned int nr_vcpus;
+	unsigned int first_vcpu;
+	struct gvm_regions regions;
+	unsigned int nr_told;
+	struct gvm_packet reply;
+};
+
+extern struct gvm_vmm vmm;
+
+/*
+ * All gvm_vmm_* and gvm_remote_* calls below that stand for an ioctl() return as it does: a
+ * result, or -1 and errno.
+ */
+
+/** gvm_vmm_init() - take over the configuration. Context: before main(). */
+void gvm_vmm_init(const char *conf);
+
+/** gvm_vmm_active() - is there a VM that is ours? */
+bool gvm_vmm_active(void);
+
+/** gvm_vmm_create() - KVM_CREATE_VM: here and on all servers */
+int gvm_vmm_create(int kvm_fd, unsigned long type);
+
+/** gvm_vmm_system() - a request on /dev/kvm */
+int gvm_vmm_system(int fd, unsigned long request, void *arg);
+
+/** gvm_vmm_ioctl() - a request on the VM */
+int gvm_vmm_ioctl(int fd, unsigned long request, void *arg);
+
+/** gvm_vmm_vcpu() - a request on a vCPU, wherever it is */
+int gvm_vmm_vcpu(unsigned int id, unsigned long request, void *arg);
+
+/**
+ * gvm_vmm_call() - a request to another member, whose failure ends the VM
+ * @member:	which
+ * @head:	type, vcpu, request
+ * @data:	payload
+ * @len:	its bytes
+ *
+ * Context: vmm.lock held. The reply is in vmm.reply.
+ * Return: the result, or -errno of the request.
+ */
+int64_t gvm_vmm_call(unsigned int member, struct gvm_head *head, const void *data, size_t len);
+
+/**
+ * gvm_vmm_sync_tsc() - give all vCPUs the first one's TSC
+ *
+ * After the VMM wrote the TSC of any vCPU, with the vCPUs out of the guest.
+ *
+ * Return: 0 or -errno.
+ */
+int gvm_vmm_sync_tsc(void);
+
+/** gvm_vmm_has_tsc() - does KVM_SET_MSRS's argument write the TSC? */
+bool gvm_vmm_has_tsc(const struct kvm_msrs *msrs);
+
+/** gvm_vmm_vcpu_of() - the vCPU whose file descriptor the VMM uses, or -1 */
+int gvm_vmm_vcpu_of(int fd);
+
+/* remote.c */
+
+/** gvm_remote_create() - the VMM's side of a vCPU that is real elsewhere. Return: fd or -errno. */
+int gvm_remote_create(unsigned int id);
+
+/** gvm_remote_fd() - the file the VMM was given for it, -1 if it is not remote */
+int gvm_remote_fd(unsigned int id);
+
+/** gvm_remote_ioctl() - a request on it */
+int gvm_remote_ioctl(unsigned int id, unsigned long request, void *arg);
+
+/* ram.c */
+
+/** gvm_ram_mapped() - note a mapping that the VMM made */
+void gvm_ram_mapped(void *addr, size_t len, int prot, int flags, int fd, off_t offset);
+
+/** gvm_ram_unmapped() - note that it is gone */
+void gvm_ram_unmapped(void *addr, size_t len);
+
+/**
+ * gvm_ram_region() - the region that a slot's memory is in; made if there is none
+ * @start:	host address
+ * @size:	bytes
+ *
+ * Context: vmm.lock held.
+ * Return: number, or -errno.
+ */
+int gvm_ram_region(uint64_t start, uint64_t size);
+
+#endif
