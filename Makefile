@@ -42,14 +42,18 @@ exhaust mutate fuzz: deps
 sim sim-check sim-soak: deps
 	@$(SUB) -C tools/testing/sim $@
 
+gvm-unit: deps
+	@$(SUB) -C tools/testing/gvm/unit $@
+
 core-test: ## unit tests of the protocol core
+gvm-unit: ## unit tests of gvm's parts without I/O
 exhaust: ## every interleaving of small configurations
 tables: ## generate the transition tables in Documentation/
 sim: ## one deterministic simulation: SEED=n
 sim-check: ## the simulation's fixed seeds
 sim-soak: ## new seeds for MINUTES=m
 mutate: ## do the core's tests notice mutants?
-fuzz: ## fuzz codec and state machines
+fuzz: ## fuzz codecs and state machines
 
 selftest-programs: deps
 	@$(SUB) -C $(SELFTESTS) OUTPUT=$(O)/selftests
@@ -88,5 +92,5 @@ check: ## everything CI runs; FULL=1 adds the long parts
 clean: ## remove build/ (kernels stay in ~/.cache/memos)
 	@rm -rf $(O)
 
-.PHONY: help deps modules kernel tools core-test tables exhaust sim sim-check sim-soak mutate fuzz selftest-programs \
-	selftest selftests cluster harness-test bench pingpong demo lint docs check clean
+.PHONY: help deps modules kernel tools core-test gvm-unit tables exhaust sim sim-check sim-soak mutate fuzz \
+	selftest-programs selftest selftests cluster harness-test bench pingpong demo lint docs check clean

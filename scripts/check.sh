@@ -11,6 +11,7 @@ part deps deps
 part lint lint
 part harness harness-test
 part core-test core-test
+part gvm-unit gvm-unit
 part exhaust exhaust
 part sim sim-check
 part mutate mutate

@@ -28,9 +28,10 @@
 #define ROUTES_MAX	4096
 #define EVENTS_MAX	300
 
-#define ROW(s, r, q)	.request = (uint32_t)(q), .name = #q, .scope = GVM_SCOPE_##s, \
+#define NAMED(n, s, r, q) .request = (uint32_t)(q), .name = (n), .scope = GVM_SCOPE_##s, \
 			.route = GVM_ROUTE_##r, .size = _IOC_SIZE(q)
-#define REFUSED(s, q, e, w) { ROW(s, REFUSE, q), .error = (e), .why = (w) }
+#define ROW(s, r, q)	NAMED(#q, s, r, q)
+#define REFUSED(s, q, e, w) { NAMED(#q, s, REFUSE, q), .error = (e), .why = (w) }
 #define LIST(at, type, max) .count_at = (at), .elem_size = sizeof(type), .elem_max = (max)
 #define IN		.in = 1
 #define OUT		.out = 1

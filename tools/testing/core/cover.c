@@ -7,6 +7,10 @@
 #include <string.h>
 
 #include "cover.h"
+#include "tap.h"
+
+const char tap_program[] = "core";
+const char tap_cover_name[] = "every cell of both tables is reached";
 
 enum how { NEVER, INJECTED, TRACE };
 

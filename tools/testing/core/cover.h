@@ -7,6 +7,5 @@
 
 /* From a trace, where correct nodes talk; or from an injected event. */
 void cover_add(const struct dsm_out *out, bool trace);
-bool cover_report(bool list);
 
 #endif

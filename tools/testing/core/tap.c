@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cover.h"
 #include "tap.h"
 
 static struct test *first, **last = &first;
@@ -48,7 +47,7 @@ static bool run_one(const struct test *t)
 	return true;
 }
 
-/* core-test [-c] [name]: -c prints the cells that were not reached */
+/* [-c] [name]: -c prints what was not reached */
 int main(int argc, char **argv)
 {
 	bool list = argc > 1 && !strcmp(argv[1], "-c");
@@ -73,9 +72,8 @@ int main(int argc, char **argv)
 		bool ok = cover_report(list);
 
 		failed += !ok;
-		printf("%sok %u - every cell of both tables is reached\n",
-		       ok ? "" : "not ", ++i);
+		printf("%sok %u - %s\n", ok ? "" : "not ", ++i, tap_cover_name);
 	}
-	printf("core: %u passed, %u failed\n", i - failed, failed);
+	printf("%s: %u passed, %u failed\n", tap_program, i - failed, failed);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

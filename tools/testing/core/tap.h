@@ -4,6 +4,7 @@
 #define DSM_TEST_TAP_H
 
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 struct test {
@@ -16,6 +17,11 @@ struct test {
 void tap_register(struct test *t);
 _Noreturn void tap_fail(const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Of each program: its name, and the last test's, which asks what the others reached. */
+extern const char tap_program[], tap_cover_name[];
+
+bool cover_report(bool list);
 
 /* Of the walk under way, for the report of a failure; 0 if none. */
 extern unsigned long long tap_seed;

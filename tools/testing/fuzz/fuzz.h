@@ -5,9 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <linux/types.h>
+#define FUZZ_MAX	4176	/* bytes of an input; a frame of dsm's is not longer */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* For replay: below a bound; and an input with few mistakes, made up at @buf, FUZZ_MAX bytes. */
+uint32_t fuzz_rnd(uint32_t below);
+size_t fuzz_nearly_valid(uint8_t *buf);
 
 /* A stream of bytes; zeroes when it is used up. */
 struct bytes {
@@ -15,7 +19,7 @@ struct bytes {
 	size_t left;
 };
 
-static inline u8 take_byte(struct bytes *b)
+static inline uint8_t take_byte(struct bytes *b)
 {
 	if (!b->left)
 		return 0;
