@@ -4,9 +4,9 @@
  * that map the 2 MiB it is in at its own address, GDT, IDT, a stack, and code that reports each
  * interrupt by an OUT of the vector to a port, and by an OUT to another one that there is none.
  *
- * Entry: sti; nop; 1: out idle; jmp 1b. The handler of each vector saves what it uses, so that an NMI may
- * come in between, writes the vector to GVM_IMAGE_PORT and, from 16 on, signals EOI with the x2APIC's
- * MSR: the local APIC must be in that mode. It returns with IRETQ.
+ * Entry: sti; nop; 1: out idle; jmp 1b. The handler of each vector saves what it uses, so that an
+ * NMI may come in between, writes the vector to GVM_IMAGE_PORT and, from 16 on, signals EOI with the
+ * x2APIC's MSR: the local APIC must be in that mode. It returns with IRETQ.
  *
  * Vectors below 16 no APIC delivers: but for 2 (NMI) they are exceptions of the program itself,
  * which is a bug; they are reported without EOI, and their error code is dropped (8, 10 to 14), so
