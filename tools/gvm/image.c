@@ -80,16 +80,18 @@ static void put64(uint8_t *at, uint64_t v)
 
 static void build_tables(uint8_t *image, uint64_t gpa)
 {
-	put64(image + gvm_image.pml4 + (gpa >> 39 & 511) * 8, (gpa + gvm_image.pdpt) | PTE_TABLE);
-	put64(image + gvm_image.pdpt + (gpa >> 30 & 511) * 8, (gpa + gvm_image.pd) | PTE_TABLE);
-	put64(image + gvm_image.pd + (gpa >> 21 & 511) * 8, gpa | PTE_HUGE);
+	const uint64_t va = GVM_IMAGE_VA;
+
+	put64(image + gvm_image.pml4 + (va >> 39 & 511) * 8, (gpa + gvm_image.pdpt) | PTE_TABLE);
+	put64(image + gvm_image.pdpt + (va >> 30 & 511) * 8, (gpa + gvm_image.pd) | PTE_TABLE);
+	put64(image + gvm_image.pd + (va >> 21 & 511) * 8, gpa | PTE_HUGE);
 	put64(image + gvm_image.gdt + GVM_IMAGE_CS, GDT_CODE);
 	put64(image + gvm_image.gdt + GVM_IMAGE_DS, GDT_DATA);
 }
 
-static void build_gate(uint8_t *image, uint64_t gpa, unsigned int vector)
+static void build_gate(uint8_t *image, unsigned int vector)
 {
-	uint64_t to = gpa + gvm_image.stubs + vector * GVM_IMAGE_STUB;
+	uint64_t to = GVM_IMAGE_VA + gvm_image.stubs + vector * GVM_IMAGE_STUB;
 	uint8_t *gate = image + gvm_image.idt + vector * 16;
 
 	put64(gate, (to & 0xffff) | GVM_IMAGE_CS << 16 | (uint64_t)GATE << 32 |
@@ -126,7 +128,7 @@ size_t gvm_image_build(void *buf, size_t len, uint64_t gpa)
 	memset(image, 0, gvm_image.size);
 	build_tables(image, gpa);
 	for (unsigned int v = 0; v < GVM_IMAGE_VECTORS; v++) {
-		build_gate(image, gpa, v);
+		build_gate(image, v);
 		build_stub(image, v);
 	}
 	memcpy(image + gvm_image.entry, entry_code, sizeof(entry_code));
@@ -154,15 +156,15 @@ void gvm_image_sregs(uint64_t gpa, struct kvm_sregs *sregs, struct kvm_regs *reg
 	sregs->ss = data;
 	/* VMX enters 64-bit mode only with a busy 64-bit TSS. */
 	sregs->tr = (struct kvm_segment){
-		.base = gpa + gvm_image.tss, .limit = gvm_image.tss_size - 1,
+		.base = GVM_IMAGE_VA + gvm_image.tss, .limit = gvm_image.tss_size - 1,
 		.type = 11, .present = 1,
 	};
 	sregs->ldt = (struct kvm_segment){ .unusable = 1 };
 	sregs->gdt = (struct kvm_dtable){
-		.base = gpa + gvm_image.gdt, .limit = gvm_image.gdt_size - 1,
+		.base = GVM_IMAGE_VA + gvm_image.gdt, .limit = gvm_image.gdt_size - 1,
 	};
 	sregs->idt = (struct kvm_dtable){
-		.base = gpa + gvm_image.idt, .limit = GVM_IMAGE_VECTORS * 16 - 1,
+		.base = GVM_IMAGE_VA + gvm_image.idt, .limit = GVM_IMAGE_VECTORS * 16 - 1,
 	};
 	sregs->cr0 = CR0;
 	sregs->cr2 = 0;
@@ -171,6 +173,7 @@ void gvm_image_sregs(uint64_t gpa, struct kvm_sregs *sregs, struct kvm_regs *reg
 	sregs->cr8 = 0;
 	sregs->efer = EFER;
 	*regs = (struct kvm_regs){
-		.rip = gpa + gvm_image.entry, .rsp = gpa + gvm_image.stack_top, .rflags = 0x202,
+		.rip = GVM_IMAGE_VA + gvm_image.entry, .rsp = GVM_IMAGE_VA + gvm_image.stack_top,
+		.rflags = 0x202,
 	};
 }

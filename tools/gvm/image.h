@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The program of a stub vCPU (Documentation/dsm/gvm.rst), as bytes of its memory: page tables
- * that map the 2 MiB it is in at its own address, GDT, IDT, a stack, and code that reports each
+ * that map the 2 MiB it is in at GVM_IMAGE_VA, GDT, IDT, a stack, and code that reports each
  * interrupt by an OUT of the vector to a port, and by an OUT to another one that there is none.
  *
  * Entry: sti; nop; 1: out idle; jmp 1b. The handler of each vector saves what it uses, so that an
@@ -24,7 +24,8 @@
 #define GVM_IMAGE_PORT		0xe9	/* the vector is written here */
 #define GVM_IMAGE_PORT_IDLE	0xea	/* no interrupt is pending */
 #define GVM_IMAGE_ALIGN		(2u << 20)		/* of the guest-physical address */
-#define GVM_IMAGE_GPA_MAX	((uint64_t)1 << 46)	/* which must be lower than this */
+#define GVM_IMAGE_GPA_MAX	((uint64_t)1 << 52)	/* which must be lower than this */
+#define GVM_IMAGE_VA		0x200000ull		/* linear address of the image */
 #define GVM_IMAGE_VECTORS	256
 #define GVM_IMAGE_STUB		16			/* bytes a vector at stubs */
 #define GVM_IMAGE_CS		0x08
