@@ -9,9 +9,9 @@ from typing import Optional
 
 from memos import dmesg, tap
 from memos.cluster import Cluster
-from memos.node import Job, Node, Result
+from memos.node import Job, Result
 
-from . import GVM, ClusterError
+from . import ClusterError
 from .guest import DISK
 
 _TAP = re.compile(r"(?:^|\[\s*[\d.]+\] )tap: (.*)$")
@@ -41,6 +41,9 @@ class Console:
         self.lines.append((now, text))
         self._file.write(f"{now:8.3f} {text}\n")
         self._file.flush()
+
+    def age(self) -> float:
+        return time.monotonic() - self._start
 
     def close(self) -> None:
         with self._lock:
@@ -97,25 +100,44 @@ def _judge(o: Outcome, name: str, ignore: str) -> None:
     o.problems += [f"guest's log: {x}" for x in bad[:5]]
 
 
-def start(node: Node, argv: list[str], name: str, directory: Path,
-          env: Optional[dict[str, str]] = None) -> tuple[Job, Console]:
-    console = Console(directory / f"{name}.guest")
-    return node.spawn(argv, env, console.output), console
+@dataclass
+class Running:
+    """A command on a server, with its console."""
+    job: Job
+    console: Console
+    name: str
+
+    def wait_for(self, what: str, timeout: float) -> float:
+        """Until a text is on the console. Return: the second it came."""
+        end = time.monotonic() + timeout
+        while (at := self.console.when(what)) is None:
+            if self.job.done.is_set() or time.monotonic() > end:
+                raise AssertionError(f"{self.name}: no \"{what}\" in {timeout:.0f} s:\n"
+                                     f"{self.console.text()[-2000:]}")
+            time.sleep(0.1)
+        return at
+
+    def finish(self, timeout: float, ignore: str = "") -> Outcome:
+        """Wait for a VMM's end and judge it. ignore: log lines that look bad and are not."""
+        o = self.end(timeout)
+        _judge(o, self.name, ignore)
+        return o
+
+    def end(self, timeout: float) -> Outcome:
+        r = self.job.wait(timeout)
+        self.console.close()
+        return Outcome(self.console, r, self.console.age())
 
 
-def finish(job: Job, console: Console, name: str, timeout: float, ignore: str = "") -> Outcome:
-    """Wait for a VMM's end. ignore: a pattern of log lines that look bad and are not."""
-    r = job.wait(timeout)
-    console.close()
-    took = time.monotonic() - console._start
-    o = Outcome(console, r, took)
-    _judge(o, name, ignore)
-    return o
+def start(c: Cluster, argv: list[str], name: str, node: int = 0,
+          env: Optional[dict[str, str]] = None) -> Running:
+    console = Console(c.logs / f"{name}.guest")
+    return Running(c[node].spawn(argv, env, console.output), console, name)
 
 
-def run(c: Cluster, argv: list[str], name: str, timeout: float, node: int = 0, ignore: str = "",
-        env: Optional[dict[str, str]] = None) -> Outcome:
-    return finish(*start(c[node], argv, name, c.dir, env), name, timeout, ignore)
+def run(c: Cluster, argv: list[str], name: str, timeout: float, node: int = 0,
+        ignore: str = "") -> Outcome:
+    return start(c, argv, name, node).finish(timeout, ignore)
 
 
 def kvm_up(c: Cluster) -> None:

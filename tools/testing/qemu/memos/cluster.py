@@ -41,6 +41,7 @@ class Cluster:
         self.append = append + (" acpi=off" if slow and cpus == 1 else "")
         self.boot_timeout = 300 if slow else 120
         self.dir = BUILD / "cluster" / self.name
+        self.logs = self.dir / "logs"  # of a test; kept with what the servers logged
         self.nodes: list[node.Node] = []
         self._switch: Optional[subprocess.Popen] = None
         self._switch_lock = threading.Lock()
@@ -69,7 +70,7 @@ class Cluster:
 
     def up(self) -> "Cluster":
         shutil.rmtree(self.dir, ignore_errors=True)
-        self.dir.mkdir(parents=True)
+        self.logs.mkdir(parents=True)
         self._down.clear()
         self._barriers.clear()
         deadline = time.monotonic() + self.boot_timeout

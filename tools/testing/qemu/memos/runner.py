@@ -8,12 +8,9 @@ import traceback
 from typing import Optional
 from unittest import SkipTest
 
-from . import BUILD, SELFTESTS, ClusterError, dmesg, tap
+from . import BUILD, ClusterError, dmesg, tap
 from .cluster import Cluster
 from .manifest import Test
-
-SKIPS = SELFTESTS / "skips.allow"
-
 
 class TestTimeout(Exception):
     """A host-driven test took longer than its manifest line allows."""
@@ -43,7 +40,7 @@ def _on_servers(c: Cluster, t: Test, outputs: dict[str, str]) -> list[str]:
         else:
             if r.status:
                 problems.append(f"{who}: exit status {r.status}")
-            v = tap.judge(r.out, t.name, tap.read_skips(SKIPS))
+            v = tap.judge(r.out, t.name, tap.read_skips(t.root / "skips.allow"))
             problems += [f"{who}: {p}" for p in v.problems]
             if v.skipped:
                 outputs[f"skips{j.node.index}"] = "all" if v.all_skipped else ", ".join(v.skipped)
@@ -86,7 +83,7 @@ def _on_host(c: Cluster, t: Test, outputs: dict[str, str]) -> list[str]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
     outputs["host"] = "\n".join(lines)
-    v = tap.judge(outputs["host"], t.name, tap.read_skips(SKIPS))
+    v = tap.judge(outputs["host"], t.name, tap.read_skips(t.root / "skips.allow"))
     if v.skipped:
         outputs["skips"] = "all" if v.all_skipped else ", ".join(v.skipped)
     return v.problems
@@ -162,6 +159,9 @@ class Run:
             outputs[n.console.name] = text
             problems += [f"node {n.index}: log: {x}" for x in dmesg.complaints(text)[:5]]
             self._seen[n.index] = n.console.stat().st_size
+        for f in sorted(c.logs.iterdir()):
+            outputs[f.name] = f.read_text(errors="replace")
+            f.unlink()
         if problems or not intact:
             self.close()
         return problems

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Whatever ends first, all of the VM ends in time, says why, and leaves nothing behind."""
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from vms import Agents, check, stacks  # noqa: E402
+
+TIMEOUT_MS = 3000
+WITHIN_S = 15
+
+
+def _running(a, name):
+    """A VM in the middle of something that goes on for long."""
+    vm = a.kvmlet(name, [0, 1], "--only", "mix", "--rounds", "100000", "--timeout", "3600",
+                  gvm=["--timeout-ms", str(TIMEOUT_MS)])
+    vm.wait_for("ok 1 ap_up", 120)
+    time.sleep(1)
+    return vm
+
+
+def _must_end(c, vm, say=""):
+    start = time.monotonic()
+    if not vm.job.done.wait(WITHIN_S):
+        (c.logs / f"{vm.name}.stacks").write_text(stacks(c))
+        raise AssertionError(f"the VM does not end in {WITHIN_S} s: {vm.console.text()[-1000:]}")
+    o = vm.end(0)
+    assert o.result.status, f"{vm.name}: ends with status {o.result.status}"
+    assert say in o.console.text(), f"{vm.name} ends without '{say}': {o.console.text()[-1000:]}"
+    return time.monotonic() - start
+
+
+def _again(a, c):
+    """The servers can run the next VM."""
+    check(c, a.kvmlet("next", [0, 1], "--only", "ap_up,ipi_fixed,msi"), 120)
+    a.nothing_left()
+
+
+def test_vmm_killed(c):
+    with Agents(c) as a:
+        vm = _running(a, "vmmkill")
+        c[0].sh("pkill -9 -x kvmlet", check=True)
+        _must_end(c, vm)
+        a.nothing_left()
+        _again(a, c)
+
+
+def test_launcher_killed(c):
+    with Agents(c) as a:
+        vm = _running(a, "launchkill")
+        c[0].sh("pkill -9 -f 'gvm run'", check=True)
+        _must_end(c, vm)
+        time.sleep(3)
+        assert not c[0].sh("pgrep -x kvmlet").out, "the VMM outlives its launcher"
+        assert not c[1].sh("pgrep -f 'gvm _member'").out, "the member outlives the VMM"
+        c[0].sh("rm -f /dev/dsm/*; rm -rf /run/gvm")
+        _again(a, c)
+
+
+def test_stop(c):
+    with Agents(c) as a:
+        vm = _running(a, "stopped")
+        r = c[0].exec(a.running[0].job.argv[0], "stop", "stopped", timeout=30)
+        assert r.ok, r.err
+        _must_end(c, vm)
+        a.nothing_left()
+        _again(a, c)
+
+
+def test_member_killed(c):
+    with Agents(c) as a:
+        vm = _running(a, "memkill")
+        c[1].sh("pkill -9 -f 'gvm _member'", check=True)
+        _must_end(c, vm, "member 1")
+        a.nothing_left()
+        _again(a, c)
+
+
+def test_agent_killed(c):
+    """Its members go with it."""
+    with Agents(c) as a:
+        vm = _running(a, "agentkill")
+        c[1].sh("pkill -9 -o -f 'gvm serve'", check=True)
+        _must_end(c, vm, "member 1")
+        a.nothing_left()
+        a.serve(1)
+        _again(a, c)
+
+
+def test_no_agent(c):
+    with Agents(c) as a:
+        c[1].sh("pkill -9 -o -f 'gvm serve'", check=True)
+        vm = a.kvmlet("noagent", [0, 1], "--only", "ap_up")
+        _must_end(c, vm, "server 1")
+        a.nothing_left()
+
+
+def test_wire_cut(c):
+    """No sign of it but silence."""
+    with Agents(c, "dead_ms=2000") as a:
+        vm = _running(a, "wirecut")
+        c.cut([0], [1])
+        took = _must_end(c, vm, "member 1")
+        assert took * 1000 < TIMEOUT_MS + 8000, f"took {took:.1f} s"
+        end = time.monotonic() + WITHIN_S
+        while c[1].sh("pgrep -f 'gvm _member'").out:
+            assert time.monotonic() < end, "the other side stays"
+            time.sleep(0.2)
+        c.heal()
+
+
+def test_server_killed(c):
+    with Agents(c, "dead_ms=2000") as a:
+        vm = _running(a, "srvkill")
+        c[1].kill()
+        _must_end(c, vm, "member 1")

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the tests of gvm share."""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "gvm"))
+
+from gvmtest import guest, run  # noqa: E402,F401
+from gvmtest.gvm import KVMLET, Agents, stacks  # noqa: E402,F401
+
+BACKTRACES = "Call Trace:"  # of the guest's test nmi, which asks for them
+
+
+def check(c, vm: run.Running, timeout: float, ignore: str = "") -> run.Outcome:
+    """To its end; if it does not come, what every thread on every server does."""
+    vm.job.done.wait(timeout)
+    if not vm.job.done.is_set():
+        (c.logs / f"{vm.name}.stacks").write_text(stacks(c))
+    o = vm.finish(0, ignore)
+    o.check()
+    return o
