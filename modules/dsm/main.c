@@ -10,8 +10,8 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/err.h>
-#include <linux/inet.h>
 #include <linux/ctype.h>
+#include <linux/inet.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/socket.h>
@@ -31,7 +31,47 @@ module_param(node, int, 0444);
 MODULE_PARM_DESC(node, "number of this server: which of peers= it is, from 0");
 
 static char *peers;
-module_param(peers, charp, 0444);
+
+/* charp ends at 1024 characters, without a word that says which parameter it was. */
+#define PEERS_SIZE	(DSM_MAX_NODES * INET6_ADDRSTRLEN)
+
+static int peers_set(const char *text, const struct kernel_param *kp)
+{
+	char *copy;
+
+	if (strlen(text) >= PEERS_SIZE) {
+		pr_err("%s=: more than %zu characters, which is enough for %d addresses\n",
+		       kp->name, (size_t)PEERS_SIZE - 1, DSM_MAX_NODES);
+		return -ENOSPC;
+	}
+	copy = kstrdup(text, GFP_KERNEL);
+	if (!copy)
+		return -ENOMEM;
+	/* Said twice: the last one counts, as with any parameter. */
+	kfree(peers);
+	peers = copy;
+	return 0;
+}
+
+/* What does not fit into a sysfs file is cut off; see peers/ for each. */
+static int peers_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%.*s\n", (int)PAGE_SIZE - 2, peers ?: "");
+}
+
+static void peers_free(void *arg)
+{
+	kfree(peers);
+	peers = NULL;
+}
+
+static const struct kernel_param_ops peers_ops = {
+	.set = peers_set,
+	.get = peers_get,
+	.free = peers_free,
+};
+
+module_param_cb(peers, &peers_ops, NULL, 0444);
 MODULE_PARM_DESC(peers, "addresses of all servers, comma-separated, this one included; the same on each");
 
 static uint loop;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """insmod with nonsense: refused, with a line that says why, and nothing left."""
+import re
 import sys
 from pathlib import Path
 
@@ -7,7 +8,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from dsmhost import *  # noqa: E402,F403 pylint: disable=wildcard-import,unused-wildcard-import
 
 A, B = "10.77.0.1", "10.77.0.2"
-MANY = ",".join(f"10.78.{i // 250}.{i % 250 + 1}" for i in range(300))
+
+
+def many(n):
+    """Addresses of n servers; with server 0's own one first."""
+    return ",".join([A] + [f"10.178.{100 + i // 100}.{100 + i % 100}" for i in range(1, n)])
+
+
+def many6(n):
+    """The longest that there are."""
+    return ",".join(f"fd00:1111:2222:3333:4444:5555:{i:04x}:7777" for i in range(0x1000, 0x1000 + n))
+
 
 BAD = (  # parameters, a word of the log; the node is server 0
     ("", "missing"),
@@ -23,7 +34,9 @@ BAD = (  # parameters, a word of the log; the node is server 0
     (f"node=0 peers={A},{B}:port", "port"),
     (f"node=0 peers={A},10.77.0.256", "256"),
     ("node=0 peers=" + "9" * 600, "neither"),
-    (f"node=0 peers={MANY}", "too long"),
+    (f"node=0 peers={many(257)}", "more than 256 addresses"),
+    (f"node=0 peers={many6(257)}", "more than 256 addresses"),
+    ("node=0 peers=" + "9" * 13000, "more than 12287 characters"),
     ("loop=17", "at most"),
     ("loop=4294967296", "loop"),
     (f"loop=2 node=0 peers={A},{B}", "does not go"),
@@ -61,6 +74,22 @@ def test_address_of_another(c):
         assert r.ok, r.err
         assert any("no RDMA device" in x for x in log(c[0]).splitlines()), args
         c[0].exec("rmmod", "dsm", check=True)
+    clean(c[0])
+
+
+def test_as_many_as_there_may_be(c):
+    """256 servers, and with the longest addresses."""
+    for node, addrs in ((255, many(256)), (0, many6(256))):
+        r = insmod(c, 0, f"node={node} peers={addrs}")
+        assert r.ok, f"{r.err} {log(c[0])}"
+        out = c[0].sh("cd /sys/fs/dsm/peers && grep . */address", check=True).out
+        have = {int(n): a for n, a in re.findall(r"(\d+)/address:(.*)", out)}
+        total = read(c[0], "/sys/fs/dsm/cluster/nr_nodes")
+        shown = read(c[0], "/sys/module/dsm/parameters/peers")
+        c[0].exec("rmmod", "dsm", timeout=60, check=True)
+        assert have == {i: a for i, a in enumerate(addrs.split(",")) if i != node}, have
+        # A sysfs file is a page long.
+        assert total == "256" and shown == addrs[:4094]
     clean(c[0])
 
 
