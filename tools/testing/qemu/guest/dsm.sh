@@ -13,6 +13,5 @@ up)
 down)
 	while grep -q " $mnt dsmfs " /proc/mounts; do umount "$mnt"; done
 	if grep -q '^dsm ' /proc/modules; then rmmod dsm; fi
-	if [ -w /sys/kernel/debug/kmemleak ]; then echo clear >/sys/kernel/debug/kmemleak; fi
 	;;
 esac

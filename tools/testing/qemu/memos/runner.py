@@ -8,7 +8,7 @@ import traceback
 from typing import Optional
 from unittest import SkipTest
 
-from . import BUILD, ClusterError, dmesg, tap
+from . import BUILD, ClusterError, dmesg, kmemleak, tap
 from .cluster import Cluster
 from .manifest import Test
 
@@ -148,6 +148,8 @@ class Run:
             except ClusterError as e:
                 problems.append(f"reset: {e}")
                 intact = False
+        if intact and self.variant != "stock":
+            problems += kmemleak.scan(c.nodes, outputs)
         if intact:
             lost = _settle(c, f"end of {t.name}")
             problems += lost
