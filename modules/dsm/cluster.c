@@ -394,8 +394,7 @@ void dsm_cluster_rx_ctrl(struct dsm_cluster *c, u16 from, const void *buf,
 	struct dsm_member_packet p;
 
 	if (!dsm_ctrl_check(buf, len)) {
-		pr_warn_ratelimited("%s: node %u: a control message of node %u is not understood (%zu bytes): dropped; do the nodes run the same version?\n",
-				    c->name, c->self, from, len);
+		dsm_node_break(c->node[from], "control message");
 		return;
 	}
 	if (h->type == DSM_CTRL_REPLY) {
@@ -404,8 +403,7 @@ void dsm_cluster_rx_ctrl(struct dsm_cluster *c, u16 from, const void *buf,
 		if (dsm_ctrl_decode_member(buf, &p))
 			dsm_membership_rx(c, from, &p);
 		else
-			pr_warn_ratelimited("%s: node %u: a message of the membership from node %u makes no sense: dropped\n",
-					    c->name, c->self, from);
+			dsm_node_break(c->node[from], "message of the membership");
 	} else {
 		dsm_meta_rx(c, from, buf, len);
 	}

@@ -374,8 +374,9 @@ static int rx_end(struct dsm_cluster *c, const struct dsm_ctrl_snapshot *w)
 {
 	u32 max_id = le32_to_cpu(w->max_id);
 
+	/* For want of memory here, as a rule: the joiner asks again. */
 	if (dsm_meta_nr_files(c) != le32_to_cpu(w->nr_files))
-		return -EPROTO;
+		return -EAGAIN;
 	down_write(&c->meta->lock);
 	c->meta->seq = le32_to_cpu(w->seq);
 	if (max_id > READ_ONCE(c->max_region))

@@ -99,7 +99,9 @@ static void rx_fn(struct work_struct *work)
 		err = -EPROTO;
 		break;
 	}
-	if (h->id)
+	if (err == -EPROTO)
+		dsm_node_break(rx->c->node[rx->from], "message about metadata");
+	else if (h->id)
 		dsm_rpc_reply(rx->c, rx->from, le32_to_cpu(h->id), err, value);
 	kfree(rx);
 }

@@ -204,6 +204,7 @@ int dsm_node_connected(struct dsm_node *n, const struct dsm_hello *h)
 		n->reset = true;
 	}
 	n->connected = true;
+	n->broken = false;
 	n->conn_no++;
 	n->lost_told = false;
 	n->last_rx = jiffies;
@@ -303,6 +304,28 @@ void dsm_node_kill(struct dsm_node *n)
 	dsm_node_release(&frames);
 }
 
+/**
+ * dsm_node_break() - the peer broke the protocol above that of frames
+ * @n:		the peer
+ * @what:	it sent, that makes no sense
+ *
+ * It was received in softirq and looked at later: the connection that it came on
+ * may be another one by now, which then pays for it.
+ *
+ * Context: Process.
+ */
+void dsm_node_break(struct dsm_node *n, const char *what)
+{
+	dsm_count(n->c, frame_bad);
+	pr_warn_ratelimited("%s: node %u: node %u sent a bad %s: connection dropped; do the nodes run the same version?\n",
+			    n->c->name, n->c->self, n->id, what);
+	spin_lock_bh(&n->lock);
+	n->broken = n->connected;
+	if (n->running && n->broken)
+		mod_delayed_work(n->c->ctl_wq, &n->tick, 0);
+	spin_unlock_bh(&n->lock);
+}
+
 enum tick_action { TICK_NONE, TICK_CONNECT, TICK_DROP, TICK_HANG_UP };
 
 static enum tick_action dsm_node_tick_locked(struct dsm_node *n)
@@ -311,6 +334,8 @@ static enum tick_action dsm_node_tick_locked(struct dsm_node *n)
 
 	lockdep_assert_held(&n->lock);
 	if (n->link.state == DSM_LS_DEAD)
+		return TICK_HANG_UP;
+	if (n->connected && n->broken)
 		return TICK_HANG_UP;
 	if (n->connected)
 		return time_after(jiffies, n->last_rx + dead) ? TICK_DROP :

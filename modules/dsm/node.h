@@ -54,6 +54,9 @@ void dsm_node_stop(struct dsm_node *n);
 /* The peer has left or is lost: its frames are dropped, it is not reconnected. */
 void dsm_node_kill(struct dsm_node *n);
 
+/* What came in a CTRL frame makes no sense: a log line, the connection is dropped. */
+void dsm_node_break(struct dsm_node *n, const char *what);
+
 u16 dsm_node_id(const struct dsm_node *n);
 const struct sockaddr_storage *dsm_node_addr(const struct dsm_node *n);
 bool dsm_node_is_up(const struct dsm_node *n);

@@ -99,6 +99,7 @@ static_assert(sizeof(struct dsm_wire_set) <= DSM_TX_MSGS * sizeof(struct dsm_wir
  * @running:	between start and stop
  * @killed:	the cluster wants to hear nothing more of it
  * @connected:	between dsm_node_connected() and dsm_node_lost()
+ * @broken:	this connection is to be dropped, see dsm_node_break()
  * @queue:	frames not sent yet, in order
  * @unacked:	frames sent, in order
  * @open:	last frame of @queue, if it takes further messages, else NULL
@@ -136,6 +137,7 @@ struct dsm_node {
 	bool running;
 	bool killed;
 	bool connected;
+	bool broken;
 	struct list_head queue;
 	struct list_head unacked;
 	struct dsm_tx *open;

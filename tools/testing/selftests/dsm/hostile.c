@@ -45,6 +45,15 @@ struct head {
 	uint64_t page, pad3;
 };
 
+/* As in modules/dsm/ctrl.h. */
+struct ctrl {
+	uint16_t magic;
+	uint8_t version, type;
+	uint16_t len, pad;
+	uint32_t id, pad2;
+	uint8_t body[160];
+};
+
 _Static_assert(sizeof(struct hello) == 24, "struct dsm_rdma_hello");
 _Static_assert(sizeof(struct head) == HEAD, "struct dsm_wire_head");
 
@@ -198,10 +207,23 @@ static void fill_random(size_t len)
 		buf[i] = rnd(&rng) >> 32;
 }
 
+/* A control message whose head is right. Return: the length of the frame. */
+static size_t ctrl_frame(uint8_t type, uint16_t len, uint8_t first_byte)
+{
+	struct head *h = good_head(1);
+	struct ctrl *c = (void *)(buf + HEAD);
+
+	h->len = len;
+	*c = (struct ctrl){ .magic = 0x4344, .version = 1, .type = type, .len = len, .id = 1 };
+	c->body[0] = first_byte;
+	return HEAD + len;
+}
+
 /* Frames that a right-minded node drops its connection for. Return: its length. */
 static size_t bad_frame(unsigned int kind)
 {
 	struct head *h = good_head(kind % 2);
+	size_t len;
 
 	switch (kind) {
 	case 0:	/* noise */
@@ -257,6 +279,16 @@ static size_t bad_frame(unsigned int kind)
 		h->flags = 0x04 | 0x01;
 		h->len = 4096;
 		return HEAD + 4096;
+	case 16: /* control messages: no such type */
+		return ctrl_frame(77, 32, 0);
+	case 17: /* no such message of the membership */
+		return ctrl_frame(0, 168, 250);
+	case 18: /* no such change of the metadata */
+		return ctrl_frame(1, 136, 250);
+	case 19: /* pages beyond the end of the world to be made zero */
+		len = ctrl_frame(3, 40, 0);
+		memset(buf + HEAD + 24, 0xff, 16);
+		return len;
 	default: /* the region of nobody, an absurd page */
 		h = good_head(0);
 		h->region = 0xfffffff0;
@@ -265,7 +297,7 @@ static size_t bad_frame(unsigned int kind)
 	}
 }
 
-#define NR_KINDS 16
+#define NR_KINDS 20
 
 static enum outcome try_frame(unsigned int kind)
 {
