@@ -7,6 +7,12 @@
  * not kept when it is not: what another node changes needs no dentry of ours to
  * be found.  A dentry in use is checked against the table each time.
  *
+ * Between a lookup and the open another node may take the name away or make it.
+ * So what is not in use here is looked up, created and opened in one go, which
+ * begins anew when another node was faster (dir_atomic_open()).  A dentry in use
+ * that has gone stale by the open is tried again by the VFS, with LOOKUP_REVAL,
+ * and then that way.
+ *
  * mkdir, mknod, symlink and link are EPERM: there is one flat directory of
  * regions, and a region has one name.
  */
@@ -280,6 +286,8 @@ static int dentry_revalidate(struct dentry *dentry, unsigned int flags)
 		return -ECHILD;
 	if (IS_ROOT(dentry))
 		return 1;
+	if (flags & LOOKUP_REVAL && flags & LOOKUP_OPEN)
+		return 0;
 	err = dsm_meta_lookup(dsm_fs_of(dentry->d_sb)->cluster,
 			      dentry->d_name.name, dentry->d_name.len, &a);
 	inode = d_inode(dentry);
@@ -296,36 +304,109 @@ static void dir_touch(struct inode *dir)
 	inode_set_mtime_to_ts(dir, inode_set_ctime_current(dir));
 }
 
-static int dir_create(struct mnt_idmap *idmap, struct inode *dir,
-		      struct dentry *dentry, umode_t mode, bool excl)
+/* Return: the new inode; ERR_PTR(-EEXIST) if another node was faster. */
+static struct inode *create_file(struct inode *dir, const struct qstr *name,
+				 umode_t mode)
 {
 	struct dsm_op *op = new_op(DSM_OP_CREATE);
 	struct inode *inode;
 	int err;
 
 	if (!op)
-		return -ENOMEM;
-	set_name(op->name, &dentry->d_name);
+		return ERR_PTR(-ENOMEM);
+	set_name(op->name, name);
 	op->mode = mode;
-	op->uid = from_kuid(&init_user_ns, mapped_fsuid(idmap, i_user_ns(dir)));
+	op->uid = from_kuid(&init_user_ns, current_fsuid());
 	op->gid = from_kgid(&init_user_ns, dir->i_mode & S_ISGID ? dir->i_gid :
-			    mapped_fsgid(idmap, i_user_ns(dir)));
+							   current_fsgid());
 	op->mtime_ns = ktime_get_real_ns();
 	op->ctime_ns = op->mtime_ns;
 	err = run_op(dir->i_sb, op);
-	/* Another node was faster: that is its file now, and not an error. */
-	if (err == -EEXIST && !excl)
-		err = -ESTALE;
-	if (!err) {
-		inode = get_inode(dir->i_sb, op->value);
-		err = PTR_ERR_OR_ZERO(inode);
-	}
+	inode = err ? ERR_PTR(err) : get_inode(dir->i_sb, op->value);
 	kfree(op);
-	if (err)
-		return err;
-	dir_touch(dir);
+	if (!err)
+		dir_touch(dir);
+	return inode;
+}
+
+/* mknod(2); open(2) comes to dir_atomic_open(). */
+static int dir_create(struct mnt_idmap *idmap, struct inode *dir,
+		      struct dentry *dentry, umode_t mode, bool excl)
+{
+	struct inode *inode;
+
+	if (dentry->d_name.len > DSM_NAME_MAX)
+		return -ENAMETOOLONG;
+	inode = create_file(dir, &dentry->d_name, mode);
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
 	d_instantiate(dentry, inode);
 	return 0;
+}
+
+/* So often in a row another node may be faster. */
+#define MAX_RACES	10000
+
+/* Return: the inode, found or new, and opened here: dsm_meta_release(). */
+static struct inode *open_or_create(struct inode *dir, const struct qstr *name,
+				    unsigned int flags, umode_t mode, bool *created)
+{
+	struct dsm_cluster *c = dsm_cluster_of(dir);
+	struct inode *inode = ERR_PTR(-ESTALE);
+	struct dsm_attr a;
+	int err;
+
+	for (int i = 0; i < MAX_RACES && !fatal_signal_pending(current); i++) {
+		err = dsm_meta_lookup(c, name->name, name->len, &a);
+		if (!err && flags & O_CREAT && flags & O_EXCL)
+			err = -EEXIST;
+		*created = err == -ENOENT && flags & O_CREAT;
+		if (err && !*created)
+			return ERR_PTR(err);
+		inode = *created ? create_file(dir, name, mode) :
+				   get_inode(dir->i_sb, a.id);
+		err = PTR_ERR_OR_ZERO(inode);
+		if (!err) {
+			err = dsm_meta_open(c, inode->i_ino);
+			if (!err)
+				return inode;
+			iput(inode);
+			inode = ERR_PTR(err);
+		}
+		if (err != -ESTALE && (err != -EEXIST || flags & O_EXCL))
+			break;
+	}
+	return inode;
+}
+
+static int dir_atomic_open(struct inode *dir, struct dentry *dentry,
+			   struct file *file, unsigned int flags, umode_t mode)
+{
+	struct inode *inode;
+	unsigned long ino;
+	bool created;
+	int err;
+
+	if (dentry->d_name.len > DSM_NAME_MAX)
+		return -ENAMETOOLONG;
+	/* Not there a moment ago; and who shares the directory must not make it be. */
+	if (!d_in_lookup(dentry) && !(flags & O_CREAT))
+		return -ENOENT;
+	inode = open_or_create(dir, &dentry->d_name, flags, mode, &created);
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	ino = inode->i_ino;
+	/* A file has one name, and this dentry is the only one for it: no alias. */
+	if (d_in_lookup(dentry))
+		d_add(dentry, inode);
+	else
+		d_instantiate(dentry, inode);
+	if (created)
+		file->f_mode |= FMODE_CREATED;
+	err = finish_open(file, dentry, NULL);
+	/* The file is open by itself now, or is not. */
+	dsm_meta_release(dsm_cluster_of(dir), ino);
+	return err;
 }
 
 static int dir_unlink(struct inode *dir, struct dentry *dentry)
@@ -402,6 +483,7 @@ static int dir_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 
 static const struct inode_operations dir_inode_ops = {
 	.lookup = dir_lookup,
+	.atomic_open = dir_atomic_open,
 	.create = dir_create,
 	.unlink = dir_unlink,
 	.rename = dir_rename,
