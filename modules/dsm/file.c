@@ -4,7 +4,8 @@
  *
  * The pages are not in the page cache: the address space is there for rmap and
  * for unmap_mapping_range() only.  So O_DIRECT on a file of dsmfs is the same
- * copy as without, and fsync has nothing to do.
+ * copy as without, and fsync has nothing to do but to tell the others when the
+ * file was written.
  *
  * fcntl and flock locks are EOPNOTSUPP: they would be this node's own, and a
  * lock that another node does not see is worse than none.
@@ -31,8 +32,16 @@ static int file_open(struct inode *inode, struct file *file)
 
 static int file_release(struct inode *inode, struct file *file)
 {
+	/* A writer that is being killed does not wait for it, and nobody is told. */
+	if (file->f_mode & FMODE_WRITE)
+		dsm_inode_send_times(inode);
 	dsm_meta_release(dsm_cluster_of(inode), inode->i_ino);
 	return 0;
+}
+
+static int file_fsync(struct file *file, loff_t start, loff_t end, int datasync)
+{
+	return datasync ? 0 : dsm_inode_send_times(file_inode(file));
 }
 
 static int file_lock(struct file *file, int cmd, struct file_lock *lock)
@@ -105,7 +114,7 @@ const struct file_operations dsm_file_ops = {
 	.read_iter = dsm_file_read_iter,
 	.write_iter = dsm_file_write_iter,
 	.mmap = dsm_file_mmap,
-	.fsync = noop_fsync,
+	.fsync = file_fsync,
 	.lock = file_lock,
 	.flock = file_lock,
 	.splice_read = copy_splice_read,

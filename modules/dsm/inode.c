@@ -58,12 +58,15 @@ static void set_name(char *to, const struct qstr *name)
  *
  * Context: process, dsm_meta.lock held for writing: it serialises the writers.
  */
-void dsm_inode_refresh(struct inode *inode, const struct dsm_file *f)
+void dsm_inode_refresh(struct inode *inode, struct dsm_file *f)
 {
 	inode->i_mode = f->mode;
 	inode->i_uid = make_kuid(&init_user_ns, f->uid);
 	inode->i_gid = make_kgid(&init_user_ns, f->gid);
-	inode_set_mtime_to_ts(inode, ns_to_timespec64(f->mtime_ns));
+	if (f->shown_ns != f->mtime_ns) {
+		f->shown_ns = f->mtime_ns;
+		inode_set_mtime_to_ts(inode, ns_to_timespec64(f->mtime_ns));
+	}
 	inode_set_ctime_to_ts(inode, ns_to_timespec64(f->ctime_ns));
 	if (inode->i_nlink != f->nlink)
 		set_nlink(inode, f->nlink);
@@ -201,8 +204,45 @@ int dsm_inode_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	op_set_times(op, attr);
 	err = run_op(inode->i_sb, op);
 	kfree(op);
+	/* It may be the time that the others have already. */
+	if (!err && attr->ia_valid & ATTR_MTIME)
+		inode_set_mtime_to_ts(inode, attr->ia_mtime);
 	if (!err && attr->ia_valid & ATTR_ATIME)
 		inode_set_atime_to_ts(inode, attr->ia_atime);
+	return err;
+}
+
+/**
+ * dsm_inode_send_times() - tell the others of writes that left the size alone
+ * @inode:	the file
+ *
+ * A write that makes the file longer carries its time with the size; the others
+ * would cost a round through the cluster each, so they are told at the end.
+ *
+ * Context: process; sleeps, killable.
+ * Return: 0 or an errno.
+ */
+int dsm_inode_send_times(struct inode *inode)
+{
+	struct dsm_cluster *c = dsm_cluster_of(inode);
+	struct timespec64 mtime = inode_get_mtime(inode);
+	struct timespec64 ctime = inode_get_ctime(inode);
+	struct dsm_attr a;
+	struct dsm_op *op;
+	int err;
+
+	if (dsm_meta_get(c, inode->i_ino, &a) ||
+	    timespec64_to_ns(&mtime) == a.mtime_ns)
+		return 0;
+	op = new_op(DSM_OP_SETATTR);
+	if (!op)
+		return -ENOMEM;
+	op->file = inode->i_ino;
+	op->flags = DSM_OF_MTIME | DSM_OF_CTIME;
+	op->mtime_ns = timespec64_to_ns(&mtime);
+	op->ctime_ns = timespec64_to_ns(&ctime);
+	err = run_op(inode->i_sb, op);
+	kfree(op);
 	return err;
 }
 

@@ -40,7 +40,9 @@ extern const struct dentry_operations dsm_dentry_ops;
 struct inode *dsm_inode_root(struct super_block *sb);
 void dsm_inode_evict(struct inode *inode);
 /* The attributes have changed; dsm_meta.lock held for writing. */
-void dsm_inode_refresh(struct inode *inode, const struct dsm_file *f);
+void dsm_inode_refresh(struct inode *inode, struct dsm_file *f);
+/* Tell the others of writes here that did not make the file longer. */
+int dsm_inode_send_times(struct inode *inode);
 int dsm_inode_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 		      struct iattr *attr);
 int dsm_inode_getattr(struct mnt_idmap *idmap, const struct path *path,

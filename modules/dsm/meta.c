@@ -239,6 +239,7 @@ struct dsm_region *dsm_meta_attach(struct dsm_cluster *c, u32 id,
 	if (r) {
 		f->inode = inode;
 		inode->i_private = r;
+		f->shown_ns = ~f->mtime_ns;
 		dsm_inode_refresh(inode, f);
 		dsm_region_attach(r, inode->i_mapping);
 	}

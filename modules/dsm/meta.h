@@ -34,6 +34,8 @@ struct super_block;
  * @size:	bytes
  * @mtime_ns:	since the epoch
  * @ctime_ns:	likewise
+ * @shown_ns:	@mtime_ns as the inode here was last told; since then a write
+ *		here may have made the inode's younger
  * @users:	nodes that may have it open or mapped
  * @region:	its pages
  * @inode:	here, while there is one; no reference
@@ -54,6 +56,7 @@ struct dsm_file {
 	u64 size;
 	s64 mtime_ns;
 	s64 ctime_ns;
+	s64 shown_ns;
 	struct dsm_nodeset users;
 	struct dsm_region *region;
 	struct inode *inode;
