@@ -28,6 +28,7 @@
 #define IMM_MORE	1u
 #define TICK_MS		500	/* how late an abort may be seen */
 #define BACKLOG		64
+#define CLOSE_MS	1000	/* for the last message to be acknowledged */
 
 struct gvm_chan {
 	struct rdma_event_channel *events;
@@ -542,9 +543,21 @@ void gvm_chan_abort(struct gvm_chan *c)
 		rdma_disconnect(c->id);
 }
 
+/* Disconnecting flushes what was not sent yet: the last reply would be lost. */
+static void drain(struct gvm_chan *c)
+{
+	int64_t deadline = now_ms() + CLOSE_MS;
+
+	pthread_mutex_lock(&c->send_lock);
+	for (reap(c); c->send_busy && !c->send_error && !c->dead && remaining(deadline); reap(c))
+		usleep(100);
+	pthread_mutex_unlock(&c->send_lock);
+}
+
 void gvm_chan_close(struct gvm_chan *c)
 {
 	if (c->has_qp) {
+		drain(c);
 		rdma_disconnect(c->id);
 		rdma_destroy_qp(c->id);
 	}
