@@ -91,6 +91,7 @@ struct request {
 	X(sb,		"store buffering")					\
 	X(mp,		"message passing")					\
 	X(atomics,	"a counter all CPUs add to")				\
+	X(tables,	"page tables that all CPUs walk")			\
 	X(timer,	"APIC timer of each CPU, among IPIs")			\
 	X(tsc,		"TSC never goes back from CPU to CPU")			\
 	X(kick,		"kicks of each CPU by signal")				\

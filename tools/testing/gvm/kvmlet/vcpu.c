@@ -93,7 +93,7 @@ int vcpu_check_state(struct vcpu *v)
 	}
 	if (ioctl(v->fd, KVM_GET_XCRS, &xcrs))
 		xcrs.nr_xcrs = 0;
-	if (r.rip < PAYLOAD || r.rip >= RAM_BYTES || s.cr3 != PAGE_TABLES || !(s.cr0 >> 31) ||
+	if (r.rip < PAYLOAD || r.rip >= RAM_BYTES || !s.cr3 || s.cr3 >= RAM_BYTES || !(s.cr0 >> 31) ||
 	    msrs.e[0].data != s.efer || msrs.e[1].data != s.apic_base) {
 		say("# CPU %u: rip %llx cr0 %llx cr3 %llx efer %llx/%llx apic %llx/%llx", v->id, r.rip,
 		    s.cr0, s.cr3, s.efer, msrs.e[0].data, s.apic_base, msrs.e[1].data);

@@ -35,7 +35,10 @@ enter:
 	jmp 2b
 
 	.text
-/* Copied to TRAMPOLINE; addresses below are of the copy. */
+/*
+ * Copied to TRAMPOLINE; addresses below are of the copy. Descriptors are marked as accessed
+ * already, so that nobody writes to these tables.
+ */
 #define AT(x) ((x) - trampoline + TRAMPOLINE)
 	.globl trampoline, trampoline_end
 	.code16
@@ -75,9 +78,9 @@ long_mode:
 	.balign 8
 tgdt:
 	.quad 0
-	.quad 0x00af9a000000ffff	/* 8: 64-bit code */
-	.quad 0x00cf92000000ffff	/* 16: data */
-	.quad 0x00cf9a000000ffff	/* 24: 32-bit code */
+	.quad 0x00af9b000000ffff	/* 8: 64-bit code */
+	.quad 0x00cf93000000ffff	/* 16: data */
+	.quad 0x00cf9b000000ffff	/* 24: 32-bit code */
 tgdtr:
 	.word . - tgdt - 1
 	.long AT(tgdt)
@@ -96,8 +99,8 @@ enter_ap:
 	.balign 8
 gdt:
 	.quad 0
-	.quad 0x00af9a000000ffff
-	.quad 0x00cf92000000ffff
+	.quad 0x00af9b000000ffff
+	.quad 0x00cf93000000ffff
 gdtr:
 	.word . - gdt - 1
 	.quad gdt

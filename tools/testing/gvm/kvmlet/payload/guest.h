@@ -159,6 +159,8 @@ uint64_t deadline(void);
 	})
 
 void apic_init(void);
+/* Use page tables of the CPU's own, or those that all share. */
+void tables_load(bool shared);
 void timer_oneshot(uint32_t us, uint32_t vector);
 void timer_periodic(uint32_t us, uint32_t vector);
 void timer_off(void);

@@ -214,6 +214,28 @@ void interrupt(const struct frame *f)
 		wrmsr(APIC_EOI, 0);
 }
 
+/*
+ * Page tables of each CPU's own. A walk counts as a write for nested paging (on AMD always, on
+ * Intel with EPT's accessed bits), so CPUs on several servers that share tables take them from
+ * each other at every TLB miss. Test tables does that on purpose.
+ */
+
+#define TABLE_PAGES 6
+
+static uint64_t tables[MAX_CPUS][TABLE_PAGES][512] __attribute__((aligned(4096)));
+
+void tables_load(bool shared)
+{
+	uint64_t (*t)[512] = tables[this_cpu()];
+	uint32_t i;
+
+	memcpy(t, (void *)PAGE_TABLES, sizeof(tables[0]));
+	t[0][0] = (uintptr_t)t[1] | 3;
+	for (i = 0; i < 4; i++)
+		t[1][i] = (uintptr_t)t[2 + i] | 3;
+	asm volatile("mov %0, %%cr3" :: "r" (shared ? PAGE_TABLES : (uintptr_t)t) : "memory");
+}
+
 /* CPUs */
 
 void start(uint32_t cpu, void (*fn)(uint64_t), uint64_t arg)
@@ -347,6 +369,7 @@ void main(uint32_t id)
 		idt_init();
 	idt_load();
 	apic_init();
+	tables_load(false);
 	c->id = id;
 	c->returned = c->called;
 	irq_on();

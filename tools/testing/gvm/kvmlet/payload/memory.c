@@ -197,6 +197,31 @@ void test_timer(void)
 	all_call(timer_cpu, 0);
 }
 
+/* Page tables that all CPUs walk at once, as a kernel's are. */
+
+static volatile uint32_t walked[MAX_CPUS][PG / 4] __attribute__((aligned(PG)));
+
+static void walk(uint64_t rounds)
+{
+	uint32_t me = this_cpu(), i, n = 0;
+
+	tables_load(true);
+	for (i = 0; i < rounds && !failures; i++) {
+		/* A write to CR3 flushes: all that follows is walked for. */
+		tables_load(true);
+		if (++walked[me][i % 64] != i / 64 + 1)
+			fail("CPU %u: its counter is %u in round %u", me, walked[me][i % 64], i);
+		relax(&n);
+	}
+	tables_load(false);
+}
+
+void test_tables(void)
+{
+	memset((void *)walked, 0, sizeof(walked));
+	all_call(walk, info->rounds * 5);
+}
+
 static struct {
 	volatile uint32_t turn;
 	volatile uint64_t tsc;
