@@ -199,6 +199,24 @@ static void drain(struct gvm_stub *s)
 	set_mp_state(s, KVM_MP_STATE_UNINITIALIZED);
 }
 
+/* EAGAIN without a cause is a SIPI that no INIT preceded. */
+static bool anything_to_drain(struct gvm_stub *s)
+{
+	struct kvm_vcpu_events ev;
+	struct kvm_lapic_state lapic;
+	uint32_t irr, sum = 0;
+	unsigned int i;
+
+	if (gvm_raw_ioctl(s->fd, KVM_GET_VCPU_EVENTS, &ev) ||
+	    gvm_raw_ioctl(s->fd, KVM_GET_LAPIC, &lapic))
+		fail(s, "KVM_GET_LAPIC");
+	for (i = 0; i < 8; i++) {
+		memcpy(&irr, lapic.regs + 0x200 + i * 16, sizeof(irr));
+		sum |= irr;
+	}
+	return sum || ev.nmi.pending || ev.nmi.injected;
+}
+
 static void take_init(struct gvm_stub *s)
 {
 	unsigned int us = POLL_FIRST_US;
@@ -244,7 +262,8 @@ static void *stub_main(void *arg)
 			fail(s, "KVM_RUN");
 		switch (get_mp_state(s)) {
 		case KVM_MP_STATE_UNINITIALIZED:
-			drain(s);
+			if (anything_to_drain(s))
+				drain(s);
 			break;
 		default:
 			take_init(s);
