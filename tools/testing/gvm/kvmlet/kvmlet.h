@@ -44,6 +44,7 @@ struct vm {
 };
 
 extern struct vm vm;
+extern const uint8_t payload[], payload_end[];	/* the guest's image */
 
 #define must(x)								\
 	({								\

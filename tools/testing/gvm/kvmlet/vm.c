@@ -12,8 +12,6 @@
 #define NR_CPUID	256
 #define MSR_TSC		0x10
 
-extern const uint8_t payload[], payload_end[];
-
 void *guest_memory(uint64_t addr, uint64_t bytes)
 {
 	if (addr < RAM_BYTES && bytes <= RAM_BYTES - addr)

@@ -2,8 +2,6 @@
 /* INIT and SIPI: CPUs come up, and again from whatever they do. */
 #include "guest.h"
 
-extern const char trampoline[], trampoline_end[];
-
 #define PAGE_OF(x) ((x) >> 12)
 
 static void send_init(uint32_t cpu)
@@ -52,7 +50,7 @@ void test_ap_up(void)
 static bool stands_still(struct cpu *c)
 {
 	uint32_t beat = c->beat, n = 0;
-	uint64_t end = now_us() + 5000;
+	uint64_t end = now_us() + 20000;
 
 	while (now_us() < end)
 		relax(&n);
@@ -85,7 +83,7 @@ void test_again(void)
 {
 	uint32_t i, m, cpu;
 
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i <= info->rounds / 4; i++) {
 		for (m = 0; m < 4; m++) {
 			for (cpu = 1; cpu < nr_cpus() && !failures; cpu++) {
 				listen_prepare(cpu);

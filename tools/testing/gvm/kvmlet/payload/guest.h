@@ -79,6 +79,16 @@ struct cpu {
 
 _Static_assert(offsetof(struct cpu, stack) == 4096, "data is one page");
 
+/* What a stub in boot.S leaves on the stack. */
+struct frame {
+	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
+	uint64_t vector, error, rip, cs, rflags, rsp, ss;
+};
+
+extern const char stubs[], trampoline[], trampoline_end[];
+void main(uint32_t id);
+void interrupt(const struct frame *f);
+
 extern struct cpu cpus[MAX_CPUS];
 extern volatile uint32_t failures;	/* of the current test */
 #define info ((const volatile struct info *)INFO)

@@ -5,21 +5,12 @@
 struct cpu cpus[MAX_CPUS];
 volatile uint32_t failures;
 
-struct frame {
-	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
-	uint64_t vector, error, rip, cs, rflags, rsp, ss;
-};
-
 struct gate {
 	uint16_t offset0, selector, type, offset1;
 	uint32_t offset2, zero;
 };
 
 static struct gate idt[256];
-extern const char stubs[];
-
-void main(uint32_t id);
-void interrupt(const struct frame *f);
 void *memcpy(void *to, const void *from, size_t n)
 {
 	void *p = to;
