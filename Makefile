@@ -19,7 +19,7 @@ export JOBS
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo "Knobs: KERNEL=stock|debug|kunit|qemu[-patched] NODES= CPUS= MEM= NAME= T= ARGS= JOBS="
+	@echo "Knobs: KERNEL=stock|debug|qemu[-patched] NODES= CPUS= MEM= NAME= T= ARGS= JOBS="
 
 deps: ## install missing Debian packages (root)
 	@scripts/deps.sh $(O)/deps.stamp
@@ -27,7 +27,7 @@ deps: ## install missing Debian packages (root)
 modules: deps ## dsm.ko for KERNEL, into build/modules-KERNEL
 	@scripts/modules-build.sh $(KERNEL)
 
-kernel: deps ## build kernel variant KERNEL (debug, kunit, qemu), cached
+kernel: deps ## build kernel variant KERNEL (debug, qemu), cached
 	@scripts/kernel-build.sh $(KERNEL)
 
 tools: deps ## dsmctl, dsmtop, dsm-bench, gvm, … into build/tools

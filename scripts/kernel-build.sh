@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Build a kernel variant once and print its directory, which serves as KDIR too:
-#	kernel-build.sh qemu|debug|kunit[-patched]	build if not cached
+#	kernel-build.sh qemu|debug[-patched]	build if not cached
 #	kernel-build.sh --cached VARIANT		succeed if it need not be built
 # The directory's name is a hash of base version, compiler, config and patches.
 set -eu
@@ -16,7 +16,6 @@ case $variant in *-patched) patches=$(ls "$top/$PATCHES"/*.patch 2>/dev/null) ;;
 case ${variant%-patched} in
 qemu)	fragments="qemu" ;;
 debug)	fragments="qemu debug" ;;
-kunit)	fragments="qemu debug kunit" ;;
 *)	echo "unknown kernel variant '$variant'" >&2; exit 2 ;;
 esac
 configs=

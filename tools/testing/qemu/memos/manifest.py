@@ -7,7 +7,7 @@ from typing import Optional
 from . import BUILD, SELFTESTS, ClusterError
 
 KINDS = ("nodes", "bare", "host")
-KERNELS = ("any", "stock", "debug", "kunit", "qemu")
+KERNELS = ("any", "stock", "debug", "qemu")
 
 
 @dataclass(frozen=True)
