@@ -47,7 +47,6 @@ static int zap_once(struct dsm_region *r, u64 index, bool clear)
 		err = dsm_entry_event_locked(e, DSM_PE_DISCARD, DSM_NODE_NONE, 0);
 		if (!err)
 			err = is_zero(e);
-		dsm_entry_prune_locked(e);
 		spin_unlock_bh(&e->lock);
 		dsm_entry_put(e);
 	}
@@ -84,6 +83,15 @@ static bool wants_zap(struct dsm_entry *e)
 	return ret;
 }
 
+/* The last one who looks at a record that says nothing any more forgets it. */
+static void put_pruned(struct dsm_entry *e)
+{
+	spin_lock_bh(&e->lock);
+	dsm_entry_prune_locked(e);
+	spin_unlock_bh(&e->lock);
+	dsm_entry_put(e);
+}
+
 int dsm_region_zap(struct dsm_region *r, u64 start, u64 nr)
 {
 	u64 end = nr > U64_MAX - start ? U64_MAX : start + nr;
@@ -95,7 +103,7 @@ int dsm_region_zap(struct dsm_region *r, u64 start, u64 nr)
 		index = e->index;
 		if (index < end && wants_zap(e))
 			err = zap_page(r, index);
-		dsm_entry_put(e);
+		put_pruned(e);
 		index++;
 		cond_resched();
 	}
