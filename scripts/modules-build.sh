@@ -18,4 +18,7 @@ flock -w 600 9 || { echo "$out.lock is held" >&2; exit 1; }
 	[ -e "$top/modules/dsm/$f" ] || rm -f "$out/$f"
 done
 rsync -a --exclude=.git "$top/modules/dsm/" "$out/"
-exec make -C "$kdir" M="$out" CONFIG_DSM="${CONFIG_DSM:-m}" -j"${JOBS:-2}" "$@" modules
+tests=
+grep -q '^CONFIG_KUNIT=' "$kdir/.config" && tests=CONFIG_DSM_KUNIT_TEST=y
+# shellcheck disable=SC2086
+exec make -C "$kdir" M="$out" CONFIG_DSM="${CONFIG_DSM:-m}" $tests -j"${JOBS:-2}" "$@" modules

@@ -22,6 +22,7 @@
 #include "node.h"
 #include "region.h"
 #include "sysfs.h"
+#include "tests/kunit.h"
 #include "transport.h"
 
 #define MAX_LOOP	16
@@ -77,6 +78,14 @@ MODULE_PARM_DESC(peers, "addresses of all servers, comma-separated, this one inc
 static uint loop;
 module_param(loop, uint, 0444);
 MODULE_PARM_DESC(loop, "instead of node= and peers=: that many nodes in this kernel, loop0, loop1, …");
+
+#ifdef CONFIG_DSM_KUNIT_TEST
+static bool kunit;
+module_param(kunit, bool, 0444);
+MODULE_PARM_DESC(kunit, "instead of node= and peers=: run the KUnit tests");
+#else
+static const bool kunit;
+#endif
 
 struct dsm_knobs dsm_default_knobs = {
 #define X(name, def, min, max, text) .name = (def),
@@ -182,6 +191,8 @@ static struct dsm_cluster *clusters[MAX_LOOP];
 
 static void destroy_clusters(void)
 {
+	if (kunit)
+		dsm_kunit_stop();
 	for (int i = MAX_LOOP - 1; i >= 0; i--) {
 		if (clusters[i])
 			dsm_cluster_destroy(clusters[i]);
@@ -265,6 +276,13 @@ static int create_static(void)
 	return nr;
 }
 
+static int create_clusters(void)
+{
+	if (kunit)
+		return dsm_kunit_start();
+	return loop ? create_loop() : create_static();
+}
+
 static int __init dsm_init(void)
 {
 	int err;
@@ -278,7 +296,7 @@ static int __init dsm_init(void)
 	err = dsm_sysfs_init();
 	if (err)
 		goto exit_engine;
-	err = loop ? create_loop() : create_static();
+	err = create_clusters();
 	if (err)
 		goto exit_clusters;
 	err = dsm_fs_init();
@@ -309,3 +327,7 @@ module_init(dsm_init);
 module_exit(dsm_exit);
 MODULE_DESCRIPTION("Cluster shared memory over RDMA");
 MODULE_LICENSE("GPL");
+
+#ifdef CONFIG_DSM_KUNIT_TEST
+#include "tests/params_test.c"
+#endif
