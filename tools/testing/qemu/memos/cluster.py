@@ -11,6 +11,7 @@ from errno import ETIMEDOUT
 from typing import Optional
 
 from . import BUILD, TOP, ClusterError, initramfs, kernel, node, spawn
+from .pace import pace
 
 APPEND = ("console=ttyS0,115200 loglevel=7 panic=-1 no_timer_check nokaslr mitigations=off "
           "tsc=reliable random.trust_cpu=on net.ifnames=0 audit=0 rcupdate.rcu_expedited=1 ")
@@ -37,9 +38,9 @@ class Cluster:
         if self.net == "direct" and nodes != 2:
             raise ClusterError("net=direct joins two servers only")
         # AML under KASAN and lockdep took about 17 of 50 s in one boot log. No SRAT then.
-        slow = variant != "stock" and not variant.startswith("qemu")
-        self.append = append + (" acpi=off" if slow and cpus == 1 else "")
-        self.boot_timeout = 300 if slow else 120
+        pace.set(variant)
+        self.append = append + (" acpi=off" if pace.slow and cpus == 1 else "")
+        self.boot_timeout = 120 * pace.patience
         self.dir = BUILD / "cluster" / self.name
         self.logs = self.dir / "logs"  # of a test; kept with what the servers logged
         self.nodes: list[node.Node] = []
@@ -180,7 +181,7 @@ class Cluster:
     def _on_barrier(self, n: node.Node, ident: int, text: str) -> None:
         count, timeout_s, name = text.split(" ", 2)
         with self._barrier_lock:
-            deadline = time.monotonic() + int(timeout_s)
+            deadline = time.monotonic() + int(timeout_s) * pace.patience
             b = self._barriers.setdefault(name, _Barrier(int(count), deadline, []))
             b.arrived.append((n, ident))
             b.deadline = min(b.deadline, deadline)

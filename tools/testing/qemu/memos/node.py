@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from . import ClusterError, spawn
+from .pace import pace
 
 (EXEC, KILL, BARRIER_DONE, KMSG) = range(1, 5)
 (HELLO, STDOUT, STDERR, EXIT, BARRIER) = range(16, 21)
@@ -50,10 +51,10 @@ class Job:
 
     def wait(self, timeout: float = 60) -> Result:
         """Bounded by timeout plus a grace of 5 s in which the command is killed."""
-        timed_out = not self.done.wait(timeout)
+        timed_out = not self.done.wait(timeout * pace.patience)
         if timed_out and self.node.alive:
             self.kill()
-            self.done.wait(5)
+            self.done.wait(5 * pace.patience)
         return Result(self.status, self.text(STDOUT), self.text(STDERR), timed_out)
 
 

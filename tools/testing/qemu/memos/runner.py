@@ -11,6 +11,7 @@ from unittest import SkipTest
 from . import BUILD, ClusterError, dmesg, kmemleak, tap
 from .cluster import Cluster
 from .manifest import Test
+from .pace import pace
 
 class TestTimeout(Exception):
     """A host-driven test took longer than its manifest line allows."""
@@ -22,10 +23,11 @@ def _on_servers(c: Cluster, t: Test, outputs: dict[str, str]) -> list[str]:
     jobs = []
     for n in c.nodes:
         env = {"DSM_NODE": str(n.index), "DSM_NODES": str(c.nr_nodes), "DSM_MNT": "/dev/dsm",
-               "DSM_KERNEL": c.kernel.variant}
+               "DSM_KERNEL": c.kernel.variant, **pace.env()}
         argv = ["python3", program] if program.endswith(".py") else [program]
         jobs.append(n.spawn(argv, env))
-    deadline = time.monotonic() + t.timeout
+    timeout = t.timeout * pace.patience
+    deadline = time.monotonic() + timeout
     problems = []
     for j in jobs:
         who = f"node {j.node.index}"
@@ -34,7 +36,7 @@ def _on_servers(c: Cluster, t: Test, outputs: dict[str, str]) -> list[str]:
         r = j.wait(0)
         outputs[f"node{j.node.index}"] = r.out + (f"\n--- stderr\n{r.err}" if r.err else "")
         if r.timed_out and j.node.alive:
-            problems.append(f"{who}: no end after {t.timeout:.0f} s")
+            problems.append(f"{who}: no end after {timeout:.0f} s")
         elif r.status is None:
             problems.append(f"{who}: the server died")
         else:
@@ -53,11 +55,13 @@ def _on_host(c: Cluster, t: Test, outputs: dict[str, str]) -> list[str]:
     module = importlib.util.module_from_spec(spec)
     lines: list[str] = []
 
+    timeout = t.timeout * pace.patience
+
     def expired(*_args) -> None:
-        raise TestTimeout(f"no end after {t.timeout:.0f} s")
+        raise TestTimeout(f"no end after {timeout:.0f} s")
 
     old = signal.signal(signal.SIGALRM, expired)
-    signal.setitimer(signal.ITIMER_REAL, t.timeout)
+    signal.setitimer(signal.ITIMER_REAL, timeout)
     try:
         spec.loader.exec_module(module)
         cases = [f for name, f in vars(module).items() if name.startswith("test_") and callable(f)]
@@ -96,7 +100,7 @@ def _settle(c: Cluster, mark: str) -> list[str]:
         try:
             n.kmsg(mark)
             n.exec("true", timeout=20, check=True)
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + 5 * pace.patience
             while f"memos: {mark}" not in dmesg.read_from(n.console, 0):
                 if time.monotonic() > deadline:
                     raise ClusterError(f"node {n.index}: log lost its mark")

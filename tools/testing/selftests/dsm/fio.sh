@@ -23,7 +23,7 @@ result() { # STATUS NAME
 job() { # ENGINE RW FILE OFFSET EXTRA...
 	engine=$1 rw=$2 file=$3 offset=$4
 	shift 4
-	timeout 60 fio --name=job --ioengine="$engine" --rw="$rw" --filename="$file" --bs=4k \
+	timeout $((60 * ${DSM_PATIENCE:-1})) fio --name=job --ioengine="$engine" --rw="$rw" --filename="$file" --bs=4k \
 		--size="$size" --offset="$offset" --verify=crc32c --verify_fatal=1 \
 		--verify_state_save=0 --randseed=42 --fallocate=none --thread \
 		--output="$tmp/log" "$@"

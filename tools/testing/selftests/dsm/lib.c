@@ -23,6 +23,7 @@ int dsm_nodes = 1;
 const char *dsm_mnt = "/dev/dsm";
 bool dsm_real;
 static long scale_percent = 100;
+static long patience = 1;
 
 static bool is_dsmfs(const char *dir)
 {
@@ -50,9 +51,11 @@ static void __attribute__((constructor(1000))) lib_init(void)
 	dsm_node = env_number("DSM_NODE", dsm_node);
 	dsm_nodes = env_number("DSM_NODES", dsm_nodes);
 	scale_percent = env_number("DSM_SCALE", scale_percent);
+	patience = env_number("DSM_PATIENCE", patience);
 	if (getenv("DSM_MNT"))
 		dsm_mnt = getenv("DSM_MNT");
-	if (dsm_nodes < 1 || dsm_node < 0 || dsm_node >= dsm_nodes || scale_percent < 1) {
+	if (dsm_nodes < 1 || dsm_node < 0 || dsm_node >= dsm_nodes || scale_percent < 1 ||
+	    patience < 1) {
 		printf("Bail out! DSM_NODE=%d DSM_NODES=%d\n", dsm_node, dsm_nodes);
 		exit(1);
 	}
@@ -69,6 +72,11 @@ unsigned long dsm_scale(unsigned long n)
 {
 	n = n * scale_percent / 100;
 	return n ? n : 1;
+}
+
+unsigned long dsm_patient(unsigned long time)
+{
+	return time * patience;
 }
 
 uint64_t now_us(void)
@@ -140,7 +148,7 @@ ssize_t pattern_check(const void *buf, size_t len, uint64_t tag)
 /* Each node leaves a file; who sees all of them goes on. */
 static int barrier_by_files(const char *dir, const char *name, int timeout_s)
 {
-	uint64_t end = now_us() + timeout_s * 1000000ull;
+	uint64_t end = now_us() + dsm_patient(timeout_s * 1000000ull);
 	char path[512];
 	int i, fd;
 
@@ -173,7 +181,7 @@ int dsm_barrier_named(const char *name, int timeout_s)
 
 int mem_barrier_wait(struct mem_barrier *b, int nr, int timeout_ms)
 {
-	uint64_t end = now_us() + timeout_ms * 1000ull;
+	uint64_t end = now_us() + dsm_patient(timeout_ms * 1000ull);
 	uint32_t phase = atomic_load(&b->phase);
 	unsigned int spins = 0;
 
@@ -246,7 +254,7 @@ int probe_write(void *p, uint8_t val)
 
 int wait_bounded(pid_t pid, int timeout_ms)
 {
-	uint64_t end = now_us() + timeout_ms * 1000ull;
+	uint64_t end = now_us() + dsm_patient(timeout_ms * 1000ull);
 	int status;
 
 	for (;;) {

@@ -35,6 +35,9 @@ extern bool dsm_real;		/* DSM_MNT is a dsmfs */
 /* @n loops, times DSM_SCALE percent, at least 1. */
 unsigned long dsm_scale(unsigned long n);
 
+/* A bound on time, times DSM_PATIENCE: for a kernel that is slow. */
+unsigned long dsm_patient(unsigned long time);
+
 uint64_t now_us(void);
 void pause_us(unsigned int us);
 /* In a loop that waits for another node: a spinner starves the soft-RoCE below it. */

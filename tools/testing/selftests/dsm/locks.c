@@ -102,7 +102,7 @@ struct ticket {
 
 static bool waited_too_long(uint64_t since)
 {
-	return now_us() - since > LOCK_S * 1000000ull;
+	return now_us() - since > dsm_patient(LOCK_S * 1000000ull);
 }
 
 SHARED_TEST(ticket_lock)
@@ -217,7 +217,7 @@ SHARED_TEST(seqlock)
 		uint32_t seq = atomic_load_explicit(&s->seq, memory_order_acquire);
 		uint64_t a, b, c;
 
-		ASSERT_GT(end + LOCK_S * 1000000ull, now_us());
+		ASSERT_GT(end + dsm_patient(LOCK_S * 1000000ull), now_us());
 		a = READ_ONCE(s->data.a);
 		b = READ_ONCE(s->data.b[PG / 8 - 1]);
 		c = READ_ONCE(s->data.c);
@@ -252,7 +252,7 @@ struct ring {
 SHARED_TEST(queue_around_the_nodes)
 {
 	const uint32_t n = dsm_scale(2000);
-	uint64_t end = now_us() + 60000000, v;
+	uint64_t end = now_us() + dsm_patient(60000000), v;
 	struct ring *in, *out;
 	uint32_t sent = 0, got = 0;
 	unsigned int spins = 0;

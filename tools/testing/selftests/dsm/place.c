@@ -208,7 +208,7 @@ DSMFS_TEST(prefetch_call)
 	SYNC();
 	if (dsm_node == 1) {
 		ASSERT_EQ(0, ioctl(self->fd, DSM_IOC_PREFETCH, &r)) TH_LOG("PREFETCH: %m");
-		for (end = now_us() + 5000000; right_of(_metadata, self->fd, 31) == 0;)
+		for (end = now_us() + dsm_patient(5000000); right_of(_metadata, self->fd, 31) == 0;)
 			ASSERT_GT(end, now_us()) TH_LOG("page 31 never came");
 	}
 	SYNC();

@@ -17,7 +17,7 @@ NODES = int(os.environ["DSM_NODES"])
 MNT = os.environ["DSM_MNT"]
 LOCAL = os.environ.get("DSM_LOCAL")
 SLOTS, SLOT = 64, 1024
-TIMEOUT_S = 40
+TIMEOUT_S = 40 * int(os.environ.get("DSM_PATIENCE", 1))
 
 
 def meet(name: str) -> None:

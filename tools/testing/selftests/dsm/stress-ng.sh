@@ -19,7 +19,7 @@ stress() { # NAME ARGS...
 	shift
 	nr=$((nr + 1))
 	meet "$name"
-	if (cd /tmp && timeout 60 stress-ng --verify --metrics-brief --timeout 6 --"$name" 1 "$@") >"$log" 2>&1 &&
+	if (cd /tmp && timeout $((60 * ${DSM_PATIENCE:-1})) stress-ng --verify --metrics-brief --timeout 6 --"$name" 1 "$@") >"$log" 2>&1 &&
 	   ! grep -qiE 'fail:|skipped|corrupt' "$log"; then
 		echo "ok $nr $name"
 	else

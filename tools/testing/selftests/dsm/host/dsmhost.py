@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from memos import BUILD, TOP
 from memos.cluster import Cluster
 from memos.node import Job, Node
+from memos.pace import pace
 
 PROGRAMS = BUILD / "selftests"
 SCRIPT = str(TOP / "tools/testing/qemu/guest/dsm.sh")
 
 
 def env(c: Cluster, i: int) -> dict[str, str]:
-    return {"DSM_NODE": str(i), "DSM_NODES": str(c.nr_nodes), "DSM_MNT": "/dev/dsm"}
+    return {"DSM_NODE": str(i), "DSM_NODES": str(c.nr_nodes), "DSM_MNT": "/dev/dsm",
+            **pace.env()}
 
 
 def peers(c: Cluster) -> str:
@@ -103,6 +105,7 @@ def stacks(n: Node) -> str:
 
 
 def wait_for(what: str, seconds: float, ready) -> None:
+    seconds *= pace.patience
     end = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < end, f"not within {seconds} s: {what}"

@@ -64,7 +64,7 @@ def test_sigkill_ends_a_fault(c):
             start = time.monotonic()
             job.kill(9)
             assert job.wait(5).status == -9, f"survives SIGKILL: {stacks(c[0])}"
-            assert time.monotonic() - start < 3
+            assert time.monotonic() - start < 3 * pace.patience
         out = c[0].sh("ps -e -o state=,pid=,comm= | grep '^D' || true").out
         assert not out.strip(), f"{out}\n{stacks(c[0])}"
     finally:
@@ -81,7 +81,7 @@ def test_timeout_is_sigbus(c):
         assert r.status == -7, f"status {r.status}: {r.out}{r.err}"
         r = jobs[1].wait(15)
         assert r.status == 1 and "OSError" in r.err, f"read(2): {r.status} {r.out}{r.err}"
-        assert time.monotonic() - start < 60
+        assert time.monotonic() - start < 60 * pace.patience
         lines = [x for x in log(c[0]).splitlines() if "no answer" in x]
         assert lines, "the log does not say why"
     finally:
@@ -97,7 +97,7 @@ def test_metadata_is_bounded_and_killable(c):
         start = time.monotonic()
         r = c[0].sh("echo x >/dev/dsm/new", timeout=20)
         assert not r.timed_out, f"create hangs: {stacks(c[0])}"
-        assert time.monotonic() - start < 12
+        assert time.monotonic() - start < 12 * pace.patience
         job = c[0].spawn(["truncate", "-s", "10", "/dev/dsm/frozen"])
         time.sleep(0.5)
         job.kill(9)

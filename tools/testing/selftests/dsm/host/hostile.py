@@ -37,7 +37,7 @@ def _attack(c, mode, count, timeout=150):
     m = re.search(r"(\d+) tried, (\d+) refused, (\d+) dropped, (\d+) alive, (\d+) failed", r.out)
     done = [stop(j) for j in jobs]
     for i, t in zip(GOOD, done):
-        assert t.max_us < 20_000_000, f"node {i}: {t.max_us} us in a fault"
+        assert t.max_us < 20_000_000 * pace.patience, f"node {i}: {t.max_us} us in a fault"
         finish(traffic(c, i, 1, expected=t.sum), 30)
     text = log(c[1])
     for i in GOOD:

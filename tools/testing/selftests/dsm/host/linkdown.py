@@ -19,7 +19,7 @@ def _outage(c, begin, end, seconds):
         time.sleep(3)
     done = [stop(j, 40) for j in jobs]
     for i, t in enumerate(done):
-        assert t.max_us < (max(seconds) + 8) * 1_000_000, f"node {i}: {t.max_us} us in a fault"
+        assert t.max_us < (max(seconds) + 8 * pace.patience) * 1_000_000, f"node {i}: {t.max_us} us in a fault"
     # Every increment is there exactly once: the sums are what their owners counted.
     for i, t in enumerate(done):
         finish(traffic(c, i, 1, pages=32, expected=t.sum), 30)

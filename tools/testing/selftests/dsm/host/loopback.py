@@ -27,7 +27,8 @@ def test_three_nodes_in_one_kernel(c):
     for i in range(3):
         assert read(c[0], f"/dev/dsm{i}/f") == "hello"
     jobs = [c[0].spawn([str(PROGRAMS / "traffic"), f"/dev/dsm{i}/t", "16", "5"],
-                       {"DSM_NODE": str(i), "DSM_NODES": "3", "DSM_MNT": f"/dev/dsm{i}"})
+                       {"DSM_NODE": str(i), "DSM_NODES": "3", "DSM_MNT": f"/dev/dsm{i}",
+                        **pace.env()})
             for i in range(3)]
     for j in jobs:
         finish(j, 60)
@@ -41,7 +42,8 @@ def test_selftests_in_one_kernel(c):
     for name in ("fs", "locks"):
         jobs = [c[0].spawn([str(PROGRAMS / name)],
                            {"DSM_NODE": str(i), "DSM_NODES": "3", "DSM_MNT": f"/dev/dsm{i}",
-                            "DSM_LOCAL": "/tmp/ctl", "DSM_SCALE": "20"}) for i in range(3)]
+                            "DSM_LOCAL": "/tmp/ctl", **pace.env(),
+                            "DSM_SCALE": str(max(pace.work // 5, 1))}) for i in range(3)]
         for j in jobs:
             r = j.wait(120)
             assert r.ok, f"{name}: {r.out[-3000:]}{r.err[-1000:]}"
