@@ -2,7 +2,7 @@
 """A kernel full of checkers is several times slower: tests do less, and may take longer."""
 import os
 
-WORK_PERCENT, PATIENCE = 10, 5
+WORK_PERCENT, PATIENCE = 10, 10
 
 
 class Pace:

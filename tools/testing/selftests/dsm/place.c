@@ -173,6 +173,8 @@ DSMFS_TEST(evict_keeps_contents)
 	int kept = 0;
 
 	shared_open(_metadata, self, pages * PG);
+	if (dsm_real)
+		ASSERT_EQ(0, knob_set("evict_timeout_ms", dsm_patient(100)));
 	for (int w = 0; w < dsm_nodes; w++) {
 		if (w == dsm_node) {
 			for (int i = 0; i < pages; i++)
