@@ -23,7 +23,7 @@ sparse() { scripts/modules-build.sh stock C=2 CF=-Wsparse-error; }
 # checkpatch errs on TRACE_EVENT headers, and on X-macros (the last four types).
 xmacro=COMPLEX_MACRO,BRACKET_SPACE,MACRO_ARG_UNUSED,TRAILING_SEMICOLON
 # What the kernel has macros for and user space has not, and what tables look like.
-user=VOLATILE,PREFER_DEFINED_ATTRIBUTE_MACRO,ARRAY_SIZE,EMBEDDED_FUNCTION_NAME,LINE_SPACING,LEADING_SPACE
+user=STRCPY,STATIC_CONST_CHAR_ARRAY,CONSTANT_COMPARISON,VOLATILE,PREFER_DEFINED_ATTRIBUTE_MACRO,ARRAY_SIZE,EMBEDDED_FUNCTION_NAME,LINE_SPACING,LEADING_SPACE
 checkpatch() {
 	ignore=FILE_PATH_CHANGES,SPDX_LICENSE_TAG,$xmacro$1
 	shift

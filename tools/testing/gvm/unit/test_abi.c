@@ -12,7 +12,7 @@
 static uint64_t arg[GVM_ABI_PAYLOAD_MAX / 8 + 1], there[GVM_ABI_PAYLOAD_MAX / 8 + 1];
 static uint64_t nested, seen;
 
-#define EACH(c) (unsigned int i_ = 0; (c = gvm_call_each(i_)); i_++)
+#define for_each_call(c) for (unsigned int i_ = 0; (c = gvm_call_each(i_)); i_++)
 
 static const struct gvm_call *vcpu_call(unsigned long request)
 {
@@ -38,7 +38,7 @@ TEST(each_row_is_found_and_unique)
 {
 	const struct gvm_call *c;
 
-	for EACH(c) {
+	for_each_call(c) {
 		CHECK(gvm_call_find(c->scope, c->request) == c);
 		CHECK(!strncmp(c->name, "KVM_", 4));
 	}
@@ -60,7 +60,7 @@ TEST(each_size_is_the_one_in_the_request)
 {
 	const struct gvm_call *c;
 
-	for EACH(c) {
+	for_each_call(c) {
 		CHECK(c->size == _IOC_SIZE(c->request));
 		CHECK(!c->size || _IOC_DIR(c->request) != _IOC_NONE);
 		CHECK(_IOC_TYPE(c->request) == KVMIO);
@@ -71,7 +71,7 @@ TEST(each_direction_is_the_one_in_the_request)
 {
 	const struct gvm_call *c;
 
-	for EACH(c) {
+	for_each_call(c) {
 		bool w = _IOC_DIR(c->request) & _IOC_WRITE, r = _IOC_DIR(c->request) & _IOC_READ;
 
 		if (c->route == GVM_ROUTE_REFUSE)
@@ -86,7 +86,7 @@ TEST(each_list_fits_the_largest_payload)
 {
 	const struct gvm_call *c;
 
-	for EACH(c) {
+	for_each_call(c) {
 		CHECK(!c->elem_size == !c->elem_max);
 		CHECK(!c->elem_size || c->count_at + 4 <= c->size);
 		CHECK(!c->nested || c->nested_at + 8 <= c->size);
@@ -101,7 +101,7 @@ TEST(each_refusal_says_why)
 {
 	const struct gvm_call *c;
 
-	for EACH(c) {
+	for_each_call(c) {
 		bool refused = c->route == GVM_ROUTE_REFUSE;
 
 		CHECK(refused == (c->error > 0));
@@ -115,7 +115,7 @@ TEST(routes_go_with_scopes)
 {
 	const struct gvm_call *c;
 
-	for EACH(c) {
+	for_each_call(c) {
 		CHECK(c->route != GVM_ROUTE_FORWARD || c->scope == GVM_SCOPE_VCPU);
 		CHECK(c->route != GVM_ROUTE_MIRROR || c->scope == GVM_SCOPE_VM);
 		CHECK(!c->wire || c->route == GVM_ROUTE_SPECIAL);
@@ -165,7 +165,7 @@ TEST(only_what_travels_is_found_for_the_wire)
 {
 	const struct gvm_call *c;
 
-	for EACH(c) {
+	for_each_call(c) {
 		bool travels = c->route == GVM_ROUTE_FORWARD || c->route == GVM_ROUTE_MIRROR || c->wire;
 		const struct gvm_call *got;
 
@@ -251,7 +251,7 @@ TEST(each_argument_goes_there_and_back)
 {
 	const struct gvm_call *c;
 
-	for EACH(c) {
+	for_each_call(c) {
 		if (c->route != GVM_ROUTE_REFUSE)
 			round_trip(c, 0);
 		if (c->elem_max && c->route != GVM_ROUTE_REFUSE) {
@@ -266,7 +266,7 @@ TEST(a_list_too_long_is_refused)
 {
 	const struct gvm_call *c;
 
-	for EACH(c) {
+	for_each_call(c) {
 		if (!c->elem_max)
 			continue;
 		make_arg(c, c->elem_max + 1);

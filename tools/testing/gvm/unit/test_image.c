@@ -16,7 +16,7 @@ static const uint64_t places[] = {
 	(1ull << 52) - (2ull << 20),
 };
 
-#define EACH_PLACE (unsigned int i_ = 0; build(i_); i_++)
+#define for_each_place() for (unsigned int i_ = 0; build(i_); i_++)
 
 static bool build(unsigned int i)
 {
@@ -65,7 +65,7 @@ TEST(what_cannot_be_built)
 
 TEST(nothing_is_written_beyond_the_image)
 {
-	for EACH_PLACE
+	for_each_place()
 		for (size_t at = gvm_image.size; at < sizeof(mem); at++)
 			CHECK(mem[at] == 0xcc);
 }
@@ -75,7 +75,7 @@ TEST(the_image_is_mapped)
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
 
-	for EACH_PLACE {
+	for_each_place() {
 		memset(&sregs, 0, sizeof(sregs));
 		gvm_image_sregs(gpa, &sregs, &regs);
 		for (uint64_t at = 0; at < gvm_image.size; at += 4096)
@@ -122,7 +122,7 @@ TEST(registers_agree_with_the_tables)
 
 TEST(gates_lead_to_the_stubs)
 {
-	for EACH_PLACE {
+	for_each_place() {
 		for (unsigned int v = 0; v < GVM_IMAGE_VECTORS; v++) {
 			uint64_t lo = word(gvm_image.idt + v * 16);
 			uint64_t hi = word(gvm_image.idt + v * 16 + 8);
