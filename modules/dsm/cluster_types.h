@@ -18,6 +18,7 @@
 #include "core/link.h"
 #include "core/member.h"
 #include "core/nodeset.h"
+#include "core/turn.h"
 #include "core/types.h"
 #include "stats.h"
 
@@ -63,6 +64,30 @@ struct dsm_knobs {
 #define X(name, def, min, max, text) u32 name;
 	DSM_KNOBS(X)
 #undef X
+};
+
+#define DSM_HOLD_BITS		7
+#define DSM_HOLD_NOBODY		0
+
+/**
+ * struct dsm_hold - what hold.c knows
+ * @user:	by dsm_hold_user()
+ * @user.lock:	protects @user; innermost
+ * @user.pid:	the thread
+ * @user.turn:	its run of faults
+ * @samples:	faults seen
+ * @shortest_us: shortest one of this window, 0: none; lockless
+ * @before_us:	of the window before; lockless
+ */
+struct dsm_hold {
+	struct dsm_hold_user {
+		spinlock_t lock;
+		pid_t pid;
+		struct dsm_turn turn;
+	} user[1 + (1 << DSM_HOLD_BITS)];
+	atomic_t samples;
+	u32 shortest_us;
+	u32 before_us;
 };
 
 /**
@@ -112,6 +137,7 @@ struct dsm_knobs {
  * @backlog:	messages put off for want of memory or metadata
  * @evict_wait:	woken when copies were given up
  * @evict_scan:	pages the shrinker asked for
+ * @hold:	see hold.c
  * @kobj:	/sys/fs/dsm/cluster
  * @sysfs:	private to sysfs.c
  */
@@ -161,6 +187,7 @@ struct dsm_cluster {
 	struct dsm_backlog *backlog;
 	wait_queue_head_t evict_wait;
 	atomic_long_t evict_scan;
+	struct dsm_hold hold;
 	struct kobject *kobj;
 	void *sysfs;
 };

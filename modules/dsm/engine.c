@@ -20,6 +20,7 @@
 #include <linux/slab.h>
 
 #include "cluster.h"
+#include "hold.h"
 #include "node.h"
 #include "region.h"
 #include "trace.h"
@@ -251,6 +252,7 @@ static void init_event(const struct dsm_entry *e, struct dsm_event *ev)
 	ev->gen = r->gen;
 	ev->page = e->index;
 	ev->now_us = ktime_to_us(ktime_get());
+	dsm_hold_event(r, e->user, ev);
 }
 
 static u8 step_once(struct dsm_entry *e, const struct dsm_event *ev,
@@ -267,6 +269,8 @@ static u8 step_once(struct dsm_entry *e, const struct dsm_event *ev,
 		       ev->kind == DSM_EK_MSG ? ev->msg.tid : e->core.tid,
 		       old, e->core.state, old_dir,
 		       d ? d->state : DSM_NR_DIR_STATES, out->verdict);
+	if (out->turn_over)
+		dsm_hold_over(e->region, e->user);
 	kfree(out->idle);
 	return out->verdict;
 }
@@ -319,6 +323,8 @@ int dsm_entry_event_locked(struct dsm_entry *e, u8 local, u16 target, u32 hold_u
 	ev.local = local;
 	ev.target = target;
 	ev.hold_us = hold_us;
+	if (hold_us)
+		ev.hold_max_us = dsm_hold_max_us(e->region->cluster, hold_us);
 	/* Before the step: the answer may be quick. */
 	if ((local == DSM_PE_READ || local == DSM_PE_WRITE) && !is_asking(e))
 		ev.fresh_tid = claim_slot(e);

@@ -18,6 +18,7 @@
 #include <linux/sched/signal.h>
 
 #include "cluster.h"
+#include "hold.h"
 #include "node.h"
 #include "region.h"
 #include "trace.h"
@@ -83,13 +84,14 @@ static void put_locked(struct dsm_entry *e)
 }
 
 /* In all other states a request is out, or the access has to wait first. */
-static int ask(struct dsm_entry *e, u8 right)
+static int ask(struct dsm_entry *e, u8 right, u8 user)
 {
 	struct dsm_cluster *c = e->region->cluster;
 	u32 hold_us = READ_ONCE(c->knobs.hold_us);
 
 	if (e->core.state != DSM_PS_I && e->core.state != DSM_PS_S)
 		return 0;
+	e->user = user;
 	return dsm_entry_event_locked(e, right == DSM_RIGHT_WRITE ?
 				      DSM_PE_WRITE : DSM_PE_READ,
 				      DSM_NODE_NONE, hold_us);
@@ -103,6 +105,7 @@ struct fault_wait {
 	ktime_t start;
 	bool asked;		/* the first look found no right */
 	bool was_shared;	/* … but a copy for reading */
+	u8 user;
 };
 
 static void fault_start(struct fault_wait *w, const struct dsm_entry *e)
@@ -137,6 +140,7 @@ static void fault_end(struct fault_wait *w, bool zero, int err)
 	}
 	if (err)
 		return;
+	dsm_hold_sample(c, ns);
 	if (zero) {
 		dsm_hist_add(c, DSM_HIST_fault_zero, ns);
 	} else if (w->right == DSM_RIGHT_READ) {
@@ -187,8 +191,10 @@ static struct dsm_entry *wait_right(struct fault_wait *w, unsigned int flags)
 		e = get_live(w->r, w->index);
 		if (IS_ERR(e))
 			return e;
-		if (dsm_page_right(&e->core) >= w->right)
+		if (dsm_page_right(&e->core) >= w->right) {
+			e->user = w->user;
 			return e;
+		}
 		if (!dsm_page_has_copy(&e->core) && dsm_evict_is_full(c)) {
 			put_locked(e);
 			if (flags & DSM_GET_NOWAIT)
@@ -199,7 +205,7 @@ static struct dsm_entry *wait_right(struct fault_wait *w, unsigned int flags)
 			continue;
 		}
 		fault_start(w, e);
-		err = ask(e, w->right);
+		err = ask(e, w->right, w->user);
 		if (dsm_page_right(&e->core) >= w->right)
 			return e;
 		if (flags & DSM_GET_NOWAIT || err) {
@@ -209,7 +215,9 @@ static struct dsm_entry *wait_right(struct fault_wait *w, unsigned int flags)
 				dsm_count(c, fault_nowait);
 			return ERR_PTR(err ?: -EAGAIN);
 		}
+		dsm_hold_begin(w->r, w->user);
 		err = wait_change(e, w->deadline);
+		dsm_hold_end(w->r, w->user, w->index);
 		if (err)
 			return ERR_PTR(err);
 	}
@@ -222,6 +230,7 @@ static void wait_init(struct fault_wait *w, struct dsm_region *r, u64 index,
 		.r = r,
 		.index = index,
 		.right = right,
+		.user = dsm_hold_user(r),
 		.deadline = jiffies + msecs_to_jiffies(timeout_ms),
 	};
 }

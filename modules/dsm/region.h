@@ -33,6 +33,7 @@
  * @revoke_start: when it began
  * @revoke_warned: the user of the page was reported
  * @revoke_work: the revocation
+ * @user:	whom it was asked for, see hold.h
  * @timer:	of the hold time
  * @rcu:	frees the entry
  */
@@ -46,6 +47,7 @@ struct dsm_entry {
 	struct dsm_dir *dir;
 	struct page *page;
 	u16 slot;
+	u8 user;
 	wait_queue_head_t wait;
 	u8 revoke_right;
 	bool revoke_must;
@@ -97,6 +99,7 @@ struct dsm_stream {
  * @nr_entries:	records here
  * @evict_cursor: where eviction goes on
  * @successor:	while this node leaves: the new home of its pages, else NONE
+ * @user:	who asked for a page last, see hold.h; lockless
  * @stream:	read streams, hashed by thread, racy on purpose
  * @kobj:	/sys/fs/dsm/regions/<name>
  * @rcu:	frees the region
@@ -116,6 +119,7 @@ struct dsm_region {
 	atomic_long_t nr_entries;
 	unsigned long evict_cursor;
 	u16 successor;
+	u8 user;
 	struct dsm_stream stream[DSM_NR_STREAMS];
 	struct kobject *kobj;
 	struct rcu_head rcu;

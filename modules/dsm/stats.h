@@ -31,6 +31,7 @@
 	X(inv_received, "copies taken away by home")			\
 	X(downgrade, "exclusive copies shared out by home")		\
 	X(hold, "demands put off by hold_us")				\
+	X(turn_over, "pages given up while their user needed more, see core/turn.c") \
 	X(revoke_wait, "revocations that waited for a user of the page") \
 	X(evict, "copies given up because memory was short")		\
 	X(evict_nak, "copies that found no other place")		\

@@ -37,6 +37,7 @@ static struct dsm_msg demand(const struct dsm_ctx *c, const struct dsm_msg *req,
 		m.flags |= DSM_MF_WRITE;
 	m.requester = req->requester;
 	m.home = c->ev->self;
+	m.age = type == DSM_MSG_PULL ? 0 : req->age;
 	m.tid = req->tid;
 	return m;
 }
@@ -257,6 +258,7 @@ static u8 enqueue(struct dsm_ctx *c, const struct dsm_msg *m)
 		.type = m->type,
 		.requester = m->requester,
 		.target = m->target,
+		.age = m->age,
 		.tid = m->tid,
 	};
 	return DSM_V_OK;
@@ -317,6 +319,7 @@ static void serve_queue(struct dsm_ctx *c)
 		m = dsm_msg_make(c, w.type);
 		m.requester = w.requester;
 		m.target = w.target;
+		m.age = w.age;
 		m.tid = w.tid;
 		dsm_dir_run(c, w.type == DSM_MSG_GETS ? DSM_DE_GETS :
 			       w.type == DSM_MSG_GETX ? DSM_DE_GETX :

@@ -10,12 +10,14 @@
  * @type:	GETS, GETX or PUT
  * @requester:	who asks
  * @target:	PUT: a node with room
+ * @age:	GETS, GETX: of the requester's turn when it asked
  * @tid:	transaction id of the request
  */
 struct dsm_waiter {
 	u8 type;
 	u16 requester;
 	u16 target;
+	u16 age;
 	u32 tid;
 };
 

@@ -9,7 +9,7 @@
  *
  * Taking away: home serves one request for a page at a time, so at most one
  * demand (INV or FWDS) is out to a node.  It is put off until the copy has been
- * held long enough, then the shell unmaps or write-protects the page, and only
+ * held long enough, and while its user needs it (turn.h); then the shell unmaps or write-protects the page, and only
  * when that is REVOKED does the reply go out.
  *
  * After the home has moved: the old home's answer and the new home's next demand
@@ -22,6 +22,7 @@
  * home decides, no one here can have read a page that it thinks dropped.
  */
 #include "machine.h"
+#include "turn.h"
 
 static bool no_demand(const struct dsm_page *p)
 {
@@ -56,9 +57,11 @@ static void request(struct dsm_ctx *c, u8 type, u8 state)
 
 	p->tid = c->ev->fresh_tid;
 	p->hold_us = c->ev->hold_us;
+	p->hold_max_us = c->ev->hold_max_us;
 	p->acks_got = 0;
 	p->have_page = false;
 	p->zero = false;
+	m.age = type == DSM_MSG_PUT ? 0 : c->ev->age;
 	m.tid = p->tid;
 	m.target = type == DSM_MSG_PUT ? p->target : DSM_NODE_NONE;
 	set_state(c, state);
@@ -124,6 +127,7 @@ static void granted(struct dsm_ctx *c, const struct dsm_msg *m, u8 state)
 	struct dsm_page *p = c->p;
 
 	p->held_until = c->ev->now_us + p->hold_us;
+	p->held_max_until = c->ev->now_us + p->hold_max_us;
 	set_state(c, state);
 	if (m->flags & DSM_MF_DONE)
 		send_done(c, m);
@@ -182,15 +186,16 @@ static u8 granted_write(struct dsm_ctx *c, const struct dsm_msg *m)
 
 /* ---- giving to others ---- */
 
-static void store_demand(struct dsm_page *p, const struct dsm_msg *m)
+static void store_demand(struct dsm_ctx *c, const struct dsm_msg *m)
 {
-	p->demand = (struct dsm_demand){
+	c->p->demand = (struct dsm_demand){
 		.type = m->type,
 		.flags = m->flags,
 		.requester = m->requester,
 		.home = m->home,
 		.nr_acks = m->nr_acks,
 		.tid = m->tid,
+		.since_us = dsm_turn_began_us(c->ev->now_us, m->age),
 	};
 }
 
@@ -241,11 +246,39 @@ static void start_demand(struct dsm_ctx *c)
 		revoke(c, DSM_PS_E_AWAY, DSM_RIGHT_NONE, true);
 }
 
+/* Of two users that wait for each other's pages, the one whose turn is older wins. */
+static bool is_older(const struct dsm_demand *d, const struct dsm_event *ev)
+{
+	u64 ours = dsm_turn_began_us(ev->now_us, ev->age);
+
+	if (d->since_us != ours)
+		return d->since_us < ours;
+	return d->requester < ev->self;
+}
+
+/* Until when the page is kept; a time that is over if it is not kept any more. */
+static u64 held_until(const struct dsm_ctx *c)
+{
+	const struct dsm_event *ev = c->ev;
+	const struct dsm_page *p = c->p;
+	u64 until = ev->busy_until_us;
+
+	if (ev->now_us < p->held_until || until <= ev->now_us || is_older(&p->demand, ev))
+		return p->held_until;
+	if (ev->now_us >= p->held_max_until) {
+		c->out->turn_over = true;
+		return p->held_until;
+	}
+	return until < p->held_max_until ? until : p->held_max_until;
+}
+
 /* Start, unless the copy has not been held long enough yet. */
 static void start_or_hold(struct dsm_ctx *c)
 {
-	if (c->ev->now_us < c->p->held_until)
-		dsm_emit(c, DSM_A_TIMER)->at_us = c->p->held_until;
+	u64 until = held_until(c);
+
+	if (c->ev->now_us < until)
+		dsm_emit(c, DSM_A_TIMER)->at_us = until;
 	else
 		start_demand(c);
 }
@@ -260,7 +293,7 @@ static u8 take(struct dsm_ctx *c, const struct dsm_msg *m)
 {
 	if (!no_demand(c->p))
 		return DSM_V_BAD_STATE;
-	store_demand(c->p, m);
+	store_demand(c, m);
 	if (!is_early(c->p))
 		start_or_hold(c);
 	return DSM_V_OK;
@@ -274,7 +307,7 @@ static u8 take_later(struct dsm_ctx *c, const struct dsm_msg *m)
 {
 	if (!no_demand(c->p))
 		return DSM_V_BAD_STATE;
-	store_demand(c->p, m);
+	store_demand(c, m);
 	return DSM_V_OK;
 }
 
@@ -282,7 +315,7 @@ static u8 share_now(struct dsm_ctx *c, const struct dsm_msg *m)
 {
 	if (!no_demand(c->p))
 		return DSM_V_BAD_STATE;
-	store_demand(c->p, m);
+	store_demand(c, m);
 	if (!is_early(c->p))
 		reply(c, true);
 	return DSM_V_OK;
@@ -364,7 +397,7 @@ static u8 not_parked(struct dsm_ctx *c, const struct dsm_msg *m)
 
 static u8 gone_parked(struct dsm_ctx *c, const struct dsm_msg *m)
 {
-	store_demand(c->p, m);
+	store_demand(c, m);
 	reply(c, false);
 	set_state(c, DSM_PS_PI);
 	return DSM_V_OK;
@@ -372,7 +405,7 @@ static u8 gone_parked(struct dsm_ctx *c, const struct dsm_msg *m)
 
 static u8 share_parked(struct dsm_ctx *c, const struct dsm_msg *m)
 {
-	store_demand(c->p, m);
+	store_demand(c, m);
 	reply(c, true);
 	set_state(c, DSM_PS_PS);
 	return DSM_V_OK;
@@ -381,7 +414,7 @@ static u8 share_parked(struct dsm_ctx *c, const struct dsm_msg *m)
 /* The push was refused, or home would not ask: we keep the copy. */
 static u8 share_pushed(struct dsm_ctx *c, const struct dsm_msg *m)
 {
-	store_demand(c->p, m);
+	store_demand(c, m);
 	reply(c, true);
 	c->p->parked = DSM_PS_S;
 	return DSM_V_OK;
@@ -432,6 +465,7 @@ static u8 adopt(struct dsm_ctx *c, const struct dsm_msg *m)
 		return refuse_push(c, m);
 	dsm_emit(c, DSM_A_INSTALL);
 	c->p->held_until = 0;
+	c->p->held_max_until = 0;
 	set_state(c, DSM_PS_E);
 	send_pushed(c, m, 0);
 	wake(c);
@@ -464,6 +498,7 @@ static u8 keep(struct dsm_ctx *c, const struct dsm_msg *m)
 	if (m->tid != p->tid)
 		return DSM_V_LATE;
 	p->held_until = 0;
+	p->held_max_until = 0;
 	set_state(c, p->state == DSM_PS_PS ? DSM_PS_S :
 		     p->state == DSM_PS_PE ? DSM_PS_E : p->parked);
 	wake(c);

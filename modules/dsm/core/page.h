@@ -13,6 +13,7 @@
  * @home:	of the message
  * @nr_acks:	of the message
  * @tid:	of the message
+ * @since_us:	when the requester's turn began, see turn.h
  */
 struct dsm_demand {
 	u8 type;
@@ -21,6 +22,7 @@ struct dsm_demand {
 	u16 home;
 	u16 nr_acks;
 	u32 tid;
+	u64 since_us;
 };
 
 /**
@@ -33,7 +35,9 @@ struct dsm_demand {
  * @acks_got:	IX, SX: replies collected so far
  * @tid:	transaction id of the request that is out
  * @hold_us:	how long the copy being asked for is to be held
+ * @hold_max_us: how long at most, while its user is busy with other pages
  * @held_until:	S, SX, E: not taken away before this time, microseconds
+ * @held_max_until: S, SX, E: nor before this, while its user is busy
  * @demand:	S, SX, E: waits for @held_until; *_AWAY, *_DOWN, *_PARK: for
  *		REVOKED
  */
@@ -46,7 +50,9 @@ struct dsm_page {
 	u16 acks_got;
 	u32 tid;
 	u32 hold_us;
+	u32 hold_max_us;
 	u64 held_until;
+	u64 held_max_until;
 	struct dsm_demand demand;
 };
 

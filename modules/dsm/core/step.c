@@ -197,6 +197,7 @@ void dsm_step(struct dsm_page *p, struct dsm_dir *d,
 	out->nr = 0;
 	out->nr_cells = 0;
 	out->more = false;
+	out->turn_over = false;
 	out->idle = NULL;
 	out->loop_head = 0;
 	out->loop_nr = 0;

@@ -36,6 +36,9 @@ enum dsm_event_kind {
  * @page:	page index in the region
  * @fresh_tid:	READ, WRITE, REVOKED: an id this node never used, not 0
  * @hold_us:	READ, WRITE: how long the page is to be held once it is granted
+ * @hold_max_us: READ, WRITE: how long at most, while its user is busy
+ * @busy_until_us: until when the page's user here needs it, see dsm_turn_busy_until()
+ * @age:	of that user's turn, see turn.h
  * @now_us:	monotonic time, microseconds
  * @msg:	the message
  * @set:	MOVE: the sharers
@@ -54,6 +57,9 @@ struct dsm_event {
 	u64 page;
 	u32 fresh_tid;
 	u32 hold_us;
+	u32 hold_max_us;
+	u16 age;
+	u64 busy_until_us;
 	u64 now_us;
 	struct dsm_msg msg;
 	struct dsm_nodeset set;

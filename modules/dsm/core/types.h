@@ -101,6 +101,7 @@ struct dsm_nodeset {
  * @home:	node whose directory serialised the request
  * @target:	PULL: where to push; PUT: a node with room, or DSM_NODE_NONE
  * @nr_acks:	GRANT, ACK, INV: replies that the requester must collect
+ * @age:	GETS, GETX, INV, FWDS: of the requester's turn, see turn.h
  * @tid:	transaction id, unique per requester
  * @epoch:	cluster epoch of the sender
  * @region:	region id, never reused
@@ -119,6 +120,7 @@ struct dsm_msg {
 	u16 target;
 	u16 owner;
 	u16 nr_acks;
+	u16 age;
 	u32 tid;
 	u32 epoch;
 	u32 region;
@@ -357,6 +359,7 @@ struct dsm_action {
  * @nr:		used entries of @act
  * @nr_cells:	used entries of @cell
  * @cell:	table cells the step went through, for coverage and tracing
+ * @turn_over:	the page's user kept it as long as it may, see turn.h
  * @more:	the queue of the directory wants a DRAIN event, at once
  * @set:	receivers of the one MULTICAST, or the sharers of the one MOVE
  * @idle:	the busy record of the directory entry that is free again
@@ -369,6 +372,7 @@ struct dsm_out {
 	u8 verdict;
 	u8 nr;
 	u8 nr_cells;
+	bool turn_over;
 	bool more;
 	struct {
 		u8 dir;		/* 0: page table, 1: directory table */

@@ -28,6 +28,7 @@ enum use {
  * @target:	DSM_NODE_NONE, or that or a node, or a node
  * @acks:	nr_acks is 0, or anything, or not 0
  * @moves:	dir_state and owner are used, tid is not
+ * @ages:	age is used
  */
 struct shape {
 	u8 must;
@@ -35,6 +36,7 @@ struct shape {
 	u8 target;
 	u8 acks;
 	bool moves;
+	bool ages;
 };
 
 /*
@@ -42,8 +44,8 @@ struct shape {
  * elsewhere always owes a DONE.
  */
 static const struct shape shapes[DSM_NR_MSG_TYPES] = {
-	[DSM_MSG_GETS] =	{ .may = DSM_MF_FWDED },
-	[DSM_MSG_GETX] =	{ .may = DSM_MF_FWDED },
+	[DSM_MSG_GETS] =	{ .may = DSM_MF_FWDED, .ages = true },
+	[DSM_MSG_GETX] =	{ .may = DSM_MF_FWDED, .ages = true },
 	[DSM_MSG_PUT] =		{ .may = DSM_MF_FWDED, .target = MAY },
 	[DSM_MSG_DONE] =	{ },
 	[DSM_MSG_PUSHED] =	{ .may = DSM_MF_REFUSED, .target = MUST },
@@ -54,8 +56,9 @@ static const struct shape shapes[DSM_NR_MSG_TYPES] = {
 	[DSM_MSG_ACK] =		{ .may = DSM_MF_ZERO | DSM_MF_DONE, .acks = MUST },
 	[DSM_MSG_INV] =		{ .must = DSM_MF_DONE,
 				  .may = DSM_MF_DATA | DSM_MF_ZERO | DSM_MF_WRITE,
-				  .acks = MUST },
-	[DSM_MSG_FWDS] =	{ .must = DSM_MF_DONE, .may = DSM_MF_WRITE },
+				  .acks = MUST, .ages = true },
+	[DSM_MSG_FWDS] =	{ .must = DSM_MF_DONE, .may = DSM_MF_WRITE,
+				  .ages = true },
 	[DSM_MSG_PULL] =	{ .target = MUST },
 	[DSM_MSG_PUSH] =	{ .must = DSM_MF_PAGE, .target = MUST },
 	[DSM_MSG_PUT_ACK] =	{ },
@@ -125,6 +128,7 @@ void dsm_wire_encode_msg(struct dsm_wire_msg *w, const struct dsm_msg *m)
 		.target = cpu_to_le16(m->target),
 		.owner = cpu_to_le16(m->owner),
 		.nr_acks = cpu_to_le16(m->nr_acks),
+		.age = cpu_to_le16(m->age),
 		.tid = cpu_to_le32(m->tid),
 		.epoch = cpu_to_le32(m->epoch),
 		.region = cpu_to_le32(m->region),
@@ -197,7 +201,8 @@ static bool msg_shape_ok(const struct dsm_msg *m)
 	if ((m->flags & s->must) != s->must || m->flags & ~(s->must | s->may))
 		return false;
 	if (!node_ok(m->requester, MUST) || !node_ok(m->home, MUST) ||
-	    !node_ok(m->target, s->target) || !acks_ok(m->nr_acks, s->acks))
+	    !node_ok(m->target, s->target) || !acks_ok(m->nr_acks, s->acks) ||
+	    (m->age && !s->ages))
 		return false;
 	if (s->moves)
 		return !m->tid && entry_ok(m);
@@ -207,7 +212,7 @@ static bool msg_shape_ok(const struct dsm_msg *m)
 
 u8 dsm_wire_decode_msg(const struct dsm_wire_msg *w, u16 from, struct dsm_msg *m)
 {
-	if (w->type >= DSM_NR_MSG_TYPES || w->pad || w->pad2 || w->pad3)
+	if (w->type >= DSM_NR_MSG_TYPES || w->pad || w->pad2)
 		return DSM_V_BAD_FIELD;
 	*m = (struct dsm_msg){
 		.type = w->type,
@@ -219,6 +224,7 @@ u8 dsm_wire_decode_msg(const struct dsm_wire_msg *w, u16 from, struct dsm_msg *m
 		.target = le16_to_cpu(w->target),
 		.owner = le16_to_cpu(w->owner),
 		.nr_acks = le16_to_cpu(w->nr_acks),
+		.age = le16_to_cpu(w->age),
 		.tid = le32_to_cpu(w->tid),
 		.epoch = le32_to_cpu(w->epoch),
 		.region = le32_to_cpu(w->region),

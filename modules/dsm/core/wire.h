@@ -90,13 +90,13 @@ struct dsm_wire_msg {
 	__le16 target;
 	__le16 owner;
 	__le16 nr_acks;
-	__le16 pad2;
+	__le16 age;
 	__le32 tid;
 	__le32 epoch;
 	__le32 region;
 	__le32 gen;
 	__le64 page;
-	__le64 pad3;
+	__le64 pad2;
 };
 
 struct dsm_wire_head {

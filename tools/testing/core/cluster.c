@@ -169,6 +169,9 @@ static void step(u16 n, struct dsm_event *ev, const struct flight *in)
 	ev->page = 42;
 	ev->fresh_tid = ++node->tid;
 	ev->hold_us = node->hold_us;
+	ev->hold_max_us = node->hold_max_us;
+	ev->busy_until_us = node->user_busy ? c.now + 100 : 0;
+	ev->age = node->age;
 	ev->now_us = c.now;
 	if (node->home != n && d->state == DSM_DS_Z &&
 	    !(ev->kind == DSM_EK_DIR ||
@@ -182,6 +185,8 @@ static void step(u16 n, struct dsm_event *ev, const struct flight *in)
 	dsm_step(&node->p, d, ev, &out);
 	c.steps++;
 	c.verdict = out.verdict;
+	if (out.turn_over)
+		node->turn_over = true;
 	cover_add(&out, !c.injected);
 	if (out.nr > c.max_actions)
 		c.max_actions = out.nr;

@@ -31,6 +31,10 @@ struct node {
 	u64 timer_us;		/* 0 if none */
 	u32 tid;
 	u32 hold_us;
+	u32 hold_max_us;
+	bool user_busy;		/* of the page: it waits for others */
+	u16 age;		/* of its turn */
+	bool turn_over;
 	unsigned int wakes;
 };
 

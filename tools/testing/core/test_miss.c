@@ -329,6 +329,118 @@ TEST(a_granted_page_is_held)
 	store(2);
 }
 
+/* Node 1 has the page and its user waits for others; node 2 wants to write to it. */
+static u64 wanted_from_a_busy_user(u16 age_of_1, u16 age_of_2)
+{
+	u64 began;
+
+	start(3, 0);
+	c.node[1].hold_us = 100;
+	c.node[1].hold_max_us = 1600;
+	c.node[1].user_busy = true;
+	c.node[1].age = age_of_1;
+	c.node[2].age = age_of_2;
+	began = c.now;
+	do_write(1);
+	want_write(2);
+	DELIVER(2, 0, GETX);
+	DELIVER(0, 1, INV);
+	PAGE_IS(1, E);
+	return began;
+}
+
+static void taken_from_1(void)
+{
+	PAGE_IS(1, I);
+	settle();
+	store(2);
+}
+
+TEST(a_page_is_held_while_its_user_waits_for_others)
+{
+	u64 began = wanted_from_a_busy_user(20, 10);
+
+	c.now += 100;
+	timer(1);
+	PAGE_IS(1, E);
+	c.node[1].user_busy = false;
+	timer(1);		/* looked at again, long before the limit */
+	CHECK(c.now < began + 1000 && !c.node[1].turn_over);
+	taken_from_1();
+}
+
+TEST(a_busy_user_keeps_a_page_within_the_limit)
+{
+	u64 began = wanted_from_a_busy_user(2000, 10);
+
+	for (int looks = 0; c.node[1].p.state == DSM_PS_E; looks++) {
+		CHECK(looks < 20 && !c.node[1].turn_over);
+		timer(1);
+	}
+	CHECK(c.now >= began + 1600 && c.now < began + 2000);
+	CHECK(c.node[1].turn_over);
+	taken_from_1();
+}
+
+TEST(an_older_user_gets_the_page_of_a_busy_one)
+{
+	u64 began = wanted_from_a_busy_user(10, 20);
+
+	timer(1);
+	CHECK(c.now == began + 100 && !c.node[1].turn_over);
+	taken_from_1();
+}
+
+TEST(who_waits_for_a_busy_user_becomes_older)
+{
+	u64 began = wanted_from_a_busy_user(20, 10);
+
+	c.node[1].age = 10;	/* it goes on, and was quiet in between */
+	for (int looks = 0; c.node[1].p.state == DSM_PS_E; looks++) {
+		CHECK(looks < 20);
+		timer(1);
+	}
+	CHECK(c.now < began + 1000 && !c.node[1].turn_over);
+	taken_from_1();
+}
+
+TEST(of_two_users_of_one_age_the_lower_node_wins)
+{
+	u64 began;
+
+	start(3, 0);
+	c.node[1].hold_us = 100;
+	c.node[2].hold_us = 100;
+	c.node[2].hold_max_us = 1600;
+	c.node[2].user_busy = true;
+	began = c.now;
+	do_write(2);
+	want_write(1);
+	DELIVER(1, 0, GETX);
+	DELIVER(0, 2, INV);
+	timer(2);
+	CHECK(c.now == began + 100);
+	PAGE_IS(2, I);
+	settle();
+	store(1);
+}
+
+TEST(the_age_of_a_request_survives_the_queue)
+{
+	start(4, 0);
+	do_write(3);
+	c.node[1].age = 7;
+	c.node[2].age = 9;
+	want_write(1);
+	want_write(2);
+	DELIVER(1, 0, GETX);
+	DELIVER(2, 0, GETX);
+	CHECK(c.flight[0].m.type == DSM_MSG_INV && c.flight[0].m.age == 7);
+	CHECK(c.node[0].d.busy->q[c.node[0].d.busy->head].age == 9);
+	settle();
+	store(2);
+}
+
 TEST(a_held_sharer_upgrades_and_loses)
 {
 	start(3, 0);

@@ -36,8 +36,8 @@ MUTATIONS = [
      "\tdsm_emit_msg(c, holder, &fwd, false);\n\tif (!own && c->d->base == DSM_DS_S) {\n"
      "\t\tdsm_nodeset_add(&c->d->set, m->requester);\n\t\tc->d->state = DSM_DS_S;\n\t}\n"),
     ("hold-never-ends", "page.c",
-     "\tif (c->ev->now_us < c->p->held_until)\n\t\tdsm_emit(c, DSM_A_TIMER)->at_us = c->p->held_until;\n",
-     "\tif (c->ev->now_us < c->p->held_until)\n\t\treturn;\n"),
+     "\tif (c->ev->now_us < until)\n\t\tdsm_emit(c, DSM_A_TIMER)->at_us = until;\n",
+     "\tif (c->ev->now_us < until)\n\t\treturn;\n"),
     ("downgrade-keeps-write-right", "page.c",
      "\tset_state(c, DSM_PS_S);\n\treply(c, true);\n\twake(c);\n",
      "\tset_state(c, DSM_PS_E);\n\treply(c, true);\n\twake(c);\n"),

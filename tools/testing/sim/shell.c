@@ -171,6 +171,10 @@ static void step(struct sim *s, u16 node, u32 page, struct dsm_event *ev, u64 va
 	ev->page = page;
 	ev->now_us = s->now;
 	ev->hold_us = s->cfg.faults & SIM_F(HOLD) ? s->cfg.hold_us : 0;
+	/* As if the page's user waited for others now and then, its turn of any age. */
+	ev->hold_max_us = 16 * ev->hold_us;
+	ev->busy_until_us = (s->now ^ page) % 3 ? s->now + ev->hold_us : 0;
+	ev->age = (s->now * 31 + node) % 64;
 	if (ev->kind == DSM_EK_PAGE)
 		ev->fresh_tid = s->node[node].next_tid++;
 	hang_busy(s, &x->d);

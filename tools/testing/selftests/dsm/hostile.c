@@ -40,9 +40,9 @@ struct head {
 	uint16_t nr, len;
 	uint32_t seq, ack, incarnation, pad[3];
 	uint8_t type, flags, dir_state, pad1;
-	uint16_t requester, home, target, owner, nr_acks, pad2;
+	uint16_t requester, home, target, owner, nr_acks, age;
 	uint32_t tid, epoch, region, gen;
-	uint64_t page, pad3;
+	uint64_t page, pad2;
 };
 
 /* As in modules/dsm/ctrl.h. */
