@@ -132,7 +132,6 @@ static void add_node(struct launch *l, unsigned int i)
 {
 	const struct gvm_conf *c = &l->conf;
 	char name[GVM_NAME_MAX + 1];
-	unsigned int j;
 	int fd;
 
 	if (snprintf(name, sizeof(name), "%s.ram%u", c->vm, i) >= (int)sizeof(name))
@@ -147,11 +146,19 @@ static void add_node(struct launch *l, unsigned int i)
 	add(l, "-numa");
 	add(l, "node,nodeid=%u,memdev=gvm%u,cpus=%u-%u", i, i, i * l->cpus,
 	    (i + 1) * l->cpus - 1);
-	for (j = 0; j < c->nr_members; j++) {
-		if (i == j)
-			continue;
-		add(l, "-numa");
-		add(l, "dist,src=%u,dst=%u,val=20", i, j);
+}
+
+static void add_distances(struct launch *l)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < l->conf.nr_members; i++) {
+		for (j = 0; j < l->conf.nr_members; j++) {
+			if (i == j)
+				continue;
+			add(l, "-numa");
+			add(l, "dist,src=%u,dst=%u,val=20", i, j);
+		}
 	}
 }
 
@@ -176,6 +183,7 @@ static void add_options(struct launch *l, int argc, char **argv)
 	add(l, "%llu", (unsigned long long)(n * l->mem >> 20));
 	for (i = 0; i < n; i++)
 		add_node(l, i);
+	add_distances(l);
 }
 
 static bool alive(const char *run_dir, pid_t *pid)
