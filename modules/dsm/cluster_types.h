@@ -68,6 +68,7 @@ struct dsm_knobs {
 
 #define DSM_HOLD_BITS		7
 #define DSM_HOLD_NOBODY		0
+#define DSM_HOLD_LOST		16
 
 /**
  * struct dsm_hold - what hold.c knows
@@ -75,6 +76,9 @@ struct dsm_knobs {
  * @user.lock:	protects @user; innermost
  * @user.pid:	the thread
  * @user.turn:	its run of faults
+ * @user.lost:	pages of @user.region taken from it since it last waited, the last ones
+ * @user.nr_lost: how many
+ * @user.region: id of that region
  * @samples:	faults seen
  * @shortest_us: shortest one of this window, 0: none; lockless
  * @before_us:	of the window before; lockless
@@ -84,6 +88,9 @@ struct dsm_hold {
 		spinlock_t lock;
 		pid_t pid;
 		struct dsm_turn turn;
+		u32 region;
+		u32 nr_lost;
+		u64 lost[DSM_HOLD_LOST];
 	} user[1 + (1 << DSM_HOLD_BITS)];
 	atomic_t samples;
 	u32 shortest_us;

@@ -40,16 +40,27 @@ static struct dsm_busy *busy_alloc(struct dsm_cluster *c, gfp_t gfp)
 	return b;
 }
 
-/* A step that may reach the directory needs the entry and a busy record. */
+/*
+ * A step that may reach the directory needs the entry and a busy record. On a node
+ * that leaves no new entry comes to life: once all entries are handed over the new
+ * placement is published, and a MOVE after that would come too late.
+ */
 static int prepare_dir(struct dsm_entry *e)
 {
 	struct dsm_cluster *c = e->region->cluster;
+	u16 successor;
 
 	if (!e->dir) {
 		e->dir = kmalloc(sizeof(*e->dir), GFP_ATOMIC | __GFP_NOWARN);
 		if (!e->dir)
 			return -ENOMEM;
-		dsm_dir_init(e->dir);
+		/* After the record was hashed: pairs with dsm_region_handoff(). */
+		smp_mb();
+		successor = READ_ONCE(e->region->successor);
+		if (successor == DSM_NODE_NONE)
+			dsm_dir_init(e->dir);
+		else
+			dsm_dir_init_moved(e->dir, successor);
 	}
 	if (!e->dir->busy)
 		e->dir->busy = busy_alloc(c, GFP_ATOMIC | __GFP_NOWARN);
@@ -269,6 +280,9 @@ static u8 step_once(struct dsm_entry *e, const struct dsm_event *ev,
 		       ev->kind == DSM_EK_MSG ? ev->msg.tid : e->core.tid,
 		       old, e->core.state, old_dir,
 		       d ? d->state : DSM_NR_DIR_STATES, out->verdict);
+	if (old == DSM_PS_E && e->core.state == DSM_PS_E_AWAY &&
+	    !test_bit(DSM_EF_PREFETCHED, &e->flags))
+		dsm_hold_lost(e->region, e->user, e->index);
 	if (out->turn_over)
 		dsm_hold_over(e->region, e->user);
 	kfree(out->idle);
@@ -379,8 +393,7 @@ static int count_verdict(struct dsm_cluster *c, const struct dsm_msg *m, u8 v)
 
 /*
  * A request for a page that this node never was home of: either the new
- * placement has not got here yet (-EAGAIN), or the sender is wrong.  While this
- * node leaves, an entry that was not there is handed over before it is used.
+ * placement has not got here yet (-EAGAIN), or the sender is wrong.
  */
 static int ready_dir(struct dsm_entry *e, const struct dsm_msg *m, u16 home)
 {
@@ -393,14 +406,7 @@ static int ready_dir(struct dsm_entry *e, const struct dsm_msg *m, u16 home)
 	if (fresh && home != r->cluster->self && !(m->flags & DSM_MF_FWDED) &&
 	    m->type != DSM_MSG_MOVE && successor == DSM_NODE_NONE)
 		return -EAGAIN;
-	if (prepare_dir(e))
-		return -ENOMEM;
-	if (fresh && successor != DSM_NODE_NONE) {
-		int err = dsm_entry_handoff_locked(e, successor);
-
-		return err ?: prepare_dir(e);
-	}
-	return 0;
+	return prepare_dir(e);
 }
 
 /* Return: 0, -EPROTO, or -EAGAIN / -ENOMEM: try again later. */

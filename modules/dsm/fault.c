@@ -159,9 +159,9 @@ static void fault_end(struct fault_wait *w, bool zero, int err)
  * Wait with e->lock held on entry, not held on return; the record may be
  * another one afterwards.
  */
-static int wait_change(struct dsm_entry *e, unsigned long deadline)
+static int wait_change(struct dsm_entry *e, const struct fault_wait *w)
 {
-	long left = deadline - jiffies;
+	long left = w->deadline - jiffies;
 	DEFINE_WAIT(wait);
 
 	if (left <= 0) {
@@ -170,6 +170,7 @@ static int wait_change(struct dsm_entry *e, unsigned long deadline)
 	}
 	prepare_to_wait(&e->wait, &wait, TASK_KILLABLE);
 	entry_unlock(e);
+	dsm_hold_regain(w->r, w->user, w->index);
 	dsm_node_flush(e->region->cluster);
 	schedule_timeout(left);
 	finish_wait(&e->wait, &wait);
@@ -205,18 +206,22 @@ static struct dsm_entry *wait_right(struct fault_wait *w, unsigned int flags)
 			continue;
 		}
 		fault_start(w, e);
+		dsm_hold_begin(w->r, w->user);
 		err = ask(e, w->right, w->user);
-		if (dsm_page_right(&e->core) >= w->right)
+		if (dsm_page_right(&e->core) >= w->right) {
+			dsm_hold_end(w->r, w->user, w->index);
 			return e;
+		}
 		if (flags & DSM_GET_NOWAIT || err) {
 			put_locked(e);
+			dsm_hold_regain(w->r, w->user, w->index);
 			dsm_node_flush(c);
 			if (!err)
 				dsm_count(c, fault_nowait);
-			return ERR_PTR(err ?: -EAGAIN);
+			err = err ?: -EAGAIN;
+		} else {
+			err = wait_change(e, w);
 		}
-		dsm_hold_begin(w->r, w->user);
-		err = wait_change(e, w->deadline);
 		dsm_hold_end(w->r, w->user, w->index);
 		if (err)
 			return ERR_PTR(err);

@@ -4,8 +4,12 @@
  * of core/turn.c.
  *
  * A user is a thread, by a hash: two that fall together keep each other's pages a
- * little longer. One that sleeps needs nothing: a guest's CPU that halted. Quiet and limit are in units of the shortest fault seen lately,
- * so that they suit fast and slow networks.
+ * little longer. One that sleeps needs nothing: a guest's CPU that halted. Quiet and
+ * limit are in units of the shortest fault seen lately, so that they suit fast and
+ * slow networks.
+ *
+ * A user that lost its pages to another one and comes back for the first of them
+ * asks for the others at once, those of them that it had used.
  */
 #include <linux/hash.h>
 #include <linux/ktime.h>
@@ -20,8 +24,8 @@
 
 #define WINDOW		128	/* faults in a window */
 #define QUIET_FAULTS	4	/* not waited for so long: the turn is over */
-#define LIMIT_FAULTS	64
-#define LIMIT_MAX_US	100000
+#define LIMIT_FAULTS	128
+#define LIMIT_MAX_US	200000
 
 void dsm_hold_init(struct dsm_cluster *c)
 {
@@ -78,6 +82,39 @@ void dsm_hold_end(struct dsm_region *r, u8 user, u64 index)
 	spin_unlock_bh(&u->lock);
 }
 
+void dsm_hold_lost(struct dsm_region *r, u8 user, u64 index)
+{
+	struct dsm_hold_user *u = &r->cluster->hold.user[user];
+
+	if (user == DSM_HOLD_NOBODY)
+		return;
+	spin_lock_bh(&u->lock);
+	if (u->region != r->id)
+		u->nr_lost = 0;
+	u->region = r->id;
+	u->lost[u->nr_lost++ % DSM_HOLD_LOST] = index;
+	spin_unlock_bh(&u->lock);
+}
+
+void dsm_hold_regain(struct dsm_region *r, u8 user, u64 index)
+{
+	struct dsm_hold_user *u = &r->cluster->hold.user[user];
+	u64 lost[DSM_HOLD_LOST];
+	u32 nr = 0;
+
+	if (user == DSM_HOLD_NOBODY || !READ_ONCE(u->nr_lost))
+		return;
+	spin_lock_bh(&u->lock);
+	if (u->region == r->id)
+		nr = min(u->nr_lost, DSM_HOLD_LOST);
+	memcpy(lost, u->lost, nr * sizeof(*lost));
+	u->nr_lost = 0;
+	spin_unlock_bh(&u->lock);
+	for (u32 i = 0; i < nr; i++)
+		if (lost[i] != index)
+			dsm_prefetch_write(r, lost[i], user);
+}
+
 static bool is_asleep(pid_t pid)
 {
 	struct task_struct *task;
@@ -98,7 +135,8 @@ void dsm_hold_event(struct dsm_region *r, u8 user, struct dsm_event *ev)
 	if (user == DSM_HOLD_NOBODY)
 		return;
 	spin_lock_bh(&u->lock);
-	if (u->turn.waiting || !is_asleep(u->pid))
+	/* While a kernel thread waits for it, and until it is woken, it sleeps as well. */
+	if (u->turn.waiting || ev->now_us < u->turn.last_us + quiet || !is_asleep(u->pid))
 		ev->busy_until_us = dsm_turn_busy_until(&u->turn, page_number(r, ev->page),
 							ev->now_us, quiet);
 	ev->age = dsm_turn_age(&u->turn, ev->now_us, quiet);

@@ -62,6 +62,26 @@ void dsm_hold_event(struct dsm_region *r, u8 user, struct dsm_event *ev);
 void dsm_hold_over(struct dsm_region *r, u8 user);
 
 /**
+ * dsm_hold_lost() - a page that a user used was taken away
+ * @r:		the region
+ * @user:	from dsm_hold_user()
+ * @index:	the page
+ *
+ * Context: Any but hard interrupts.
+ */
+void dsm_hold_lost(struct dsm_region *r, u8 user, u64 index);
+
+/**
+ * dsm_hold_regain() - ask for the pages that a user lost
+ * @r:		the region
+ * @user:	from dsm_hold_user()
+ * @index:	one that it has asked for already
+ *
+ * The caller flushes what was sent. Context: process; does not wait for the network.
+ */
+void dsm_hold_regain(struct dsm_region *r, u8 user, u64 index);
+
+/**
  * dsm_hold_sample() - a fault took so long
  * @c:		the cluster
  * @ns:		nanoseconds

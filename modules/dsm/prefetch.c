@@ -11,13 +11,14 @@
 #include <linux/sched.h>
 
 #include "cluster.h"
+#include "hold.h"
 #include "node.h"
 #include "region.h"
 
 #define MAX_STRIDE	64
 #define FIRST_WINDOW	4u
 
-static void prefetch_one(struct dsm_region *r, u64 index)
+static void prefetch_one(struct dsm_region *r, u64 index, u8 event, u8 user, u32 hold_us)
 {
 	struct dsm_cluster *c = r->cluster;
 	struct dsm_entry *e;
@@ -29,7 +30,8 @@ static void prefetch_one(struct dsm_region *r, u64 index)
 	if (!test_bit(DSM_EF_DEAD, &e->flags) && e->core.state == DSM_PS_I &&
 	    dsm_evict_has_room(c)) {
 		__set_bit(DSM_EF_PREFETCHED, &e->flags);
-		if (!dsm_entry_event_locked(e, DSM_PE_READ, DSM_NODE_NONE, 0))
+		e->user = user;
+		if (!dsm_entry_event_locked(e, event, DSM_NODE_NONE, hold_us))
 			dsm_count(c, prefetch_sent);
 	}
 	dsm_entry_prune_locked(e);
@@ -43,7 +45,7 @@ static void prefetch_stride(struct dsm_region *r, u64 from, s64 stride,
 	u64 index = from;
 
 	for (; nr && index < end; nr--, index += stride)
-		prefetch_one(r, index);
+		prefetch_one(r, index, DSM_PE_READ, DSM_HOLD_NOBODY, 0);
 	dsm_node_flush(r->cluster);
 }
 
@@ -63,6 +65,19 @@ static struct dsm_stream *stream_of_current(struct dsm_region *r)
 void dsm_page_prefetch(struct dsm_region *r, u64 index, unsigned int nr)
 {
 	prefetch_stride(r, index, 1, nr, U64_MAX);
+}
+
+/**
+ * dsm_prefetch_write() - start to fetch a page for writing
+ * @r:		the region
+ * @index:	the page
+ * @user:	for whom, see hold.h
+ *
+ * The caller flushes what was sent. Context: process; does not wait for the network.
+ */
+void dsm_prefetch_write(struct dsm_region *r, u64 index, u8 user)
+{
+	prefetch_one(r, index, DSM_PE_WRITE, user, READ_ONCE(r->cluster->knobs.hold_us));
 }
 
 /**

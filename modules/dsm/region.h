@@ -202,6 +202,7 @@ int dsm_page_wait(struct dsm_region *r, u64 index, u8 right, u32 timeout_ms);
 
 /* Start to fetch pages for reading; never waits. */
 void dsm_page_prefetch(struct dsm_region *r, u64 index, unsigned int nr);
+void dsm_prefetch_write(struct dsm_region *r, u64 index, u8 user);
 /* Give up the copies in a range; waits: 0, -EINTR, -EBUSY if some stayed. */
 int dsm_page_evict_range(struct dsm_region *r, u64 start, u64 nr);
 

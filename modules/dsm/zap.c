@@ -160,6 +160,8 @@ int dsm_region_handoff(struct dsm_region *r, u16 successor)
 	int ret;
 
 	WRITE_ONCE(r->successor, successor);
+	/* Who does not see this is seen below: pairs with prepare_dir(). */
+	smp_mb();
 	do {
 		ret = handoff_once(r, successor);
 		if (ret < 0)

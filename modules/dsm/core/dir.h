@@ -84,6 +84,19 @@ static inline void dsm_dir_init(struct dsm_dir *d)
 }
 
 /**
+ * dsm_dir_init_moved() - the same, on a node that leaves: there is nothing to hand over
+ * @d:		the entry
+ * @successor:	where it would have gone
+ */
+static inline void dsm_dir_init_moved(struct dsm_dir *d, u16 successor)
+{
+	dsm_dir_init(d);
+	d->state = DSM_DS_MOVED;
+	d->leaving = true;
+	d->successor = successor;
+}
+
+/**
  * dsm_dir_is_busy() - is a transaction being served, or the queue not empty?
  * @d:	the entry
  */
