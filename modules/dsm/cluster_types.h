@@ -35,6 +35,8 @@ struct dsm_transport_ops;
 #define DSM_KNOBS(X)							\
 	X(hold_us, 200, 0, 1000000,					\
 	  "microseconds a granted page is kept at least")		\
+	X(turn_us, 200000, 0, 1000000,					\
+	  "microseconds a page is kept at most while its user waits for others") \
 	X(prefetch_pages, 16, 0, 256,					\
 	  "pages fetched ahead of a sequential reader")			\
 	X(spin_us, 0, 0, 1000,						\
@@ -79,7 +81,7 @@ struct dsm_knobs {
  * @user.lost:	pages of @user.region taken from it since it last waited, the last ones
  * @user.nr_lost: how many
  * @user.region: id of that region
- * @samples:	faults seen
+ * @samples:	answers seen
  * @shortest_us: shortest one of this window, 0: none; lockless
  * @before_us:	of the window before; lockless
  */

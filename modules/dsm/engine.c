@@ -272,6 +272,7 @@ static u8 step_once(struct dsm_entry *e, const struct dsm_event *ev,
 	struct dsm_dir *d = e->dir;
 	u8 old = e->core.state;
 	u8 old_dir = d ? d->state : DSM_NR_DIR_STATES;
+	bool was_asking = is_asking(e);
 
 	dsm_step(&e->core, d, ev, out);
 	trace_dsm_step(e->region->cluster, e->region->id, e->index, ev->kind,
@@ -280,6 +281,8 @@ static u8 step_once(struct dsm_entry *e, const struct dsm_event *ev,
 		       ev->kind == DSM_EK_MSG ? ev->msg.tid : e->core.tid,
 		       old, e->core.state, old_dir,
 		       d ? d->state : DSM_NR_DIR_STATES, out->verdict);
+	if (was_asking && !is_asking(e) && ev->kind == DSM_EK_MSG)
+		dsm_hold_sample(e->region->cluster, (u32)ev->now_us - e->sent_us);
 	if (old == DSM_PS_E && e->core.state == DSM_PS_E_AWAY &&
 	    !test_bit(DSM_EF_PREFETCHED, &e->flags))
 		dsm_hold_lost(e->region, e->user, e->index);
@@ -340,10 +343,12 @@ int dsm_entry_event_locked(struct dsm_entry *e, u8 local, u16 target, u32 hold_u
 	if (hold_us)
 		ev.hold_max_us = dsm_hold_max_us(e->region->cluster, hold_us);
 	/* Before the step: the answer may be quick. */
-	if ((local == DSM_PE_READ || local == DSM_PE_WRITE) && !is_asking(e))
+	if ((local == DSM_PE_READ || local == DSM_PE_WRITE) && !is_asking(e)) {
 		ev.fresh_tid = claim_slot(e);
-	else
+		e->sent_us = ev.now_us;
+	} else {
 		ev.fresh_tid = fresh_tid(e->region->cluster);
+	}
 	return run(e, &ev, NULL) == DSM_V_OK ? 0 : -EINVAL;
 }
 

@@ -140,7 +140,6 @@ static void fault_end(struct fault_wait *w, bool zero, int err)
 	}
 	if (err)
 		return;
-	dsm_hold_sample(c, ns);
 	if (zero) {
 		dsm_hist_add(c, DSM_HIST_fault_zero, ns);
 	} else if (w->right == DSM_RIGHT_READ) {

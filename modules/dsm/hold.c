@@ -5,15 +5,13 @@
  *
  * A user is a thread, by a hash: two that fall together keep each other's pages a
  * little longer. One that sleeps needs nothing: a guest's CPU that halted. Quiet and
- * limit are in units of the shortest fault seen lately, so that they suit fast and
- * slow networks.
+ * limit are in round trips, so that they suit fast and slow networks.
  *
  * A user that lost its pages to another one and comes back for the first of them
  * asks for the others at once, those of them that it had used.
  */
 #include <linux/hash.h>
 #include <linux/ktime.h>
-#include <linux/math64.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/random.h>
@@ -22,10 +20,11 @@
 #include "hold.h"
 #include "region.h"
 
-#define WINDOW		128	/* faults in a window */
-#define QUIET_FAULTS	4	/* not waited for so long: the turn is over */
-#define LIMIT_FAULTS	128
-#define LIMIT_MAX_US	200000
+#define WINDOW		128	/* answers in a window */
+/* In round trips, the shortest one seen lately. */
+#define QUIET		4	/* not waited for so long: the turn is over */
+#define LIMIT		128
+#define SAMPLE_MAX_US	1000000u
 
 void dsm_hold_init(struct dsm_cluster *c)
 {
@@ -41,7 +40,7 @@ u8 dsm_hold_user(struct dsm_region *r)
 	return READ_ONCE(r->user);
 }
 
-/* Shortest fault of this window and the one before; 0: none seen. */
+/* Shortest round trip of this window and the one before; 0: none seen. */
 static u32 shortest_us(const struct dsm_cluster *c)
 {
 	u32 now = READ_ONCE(c->hold.shortest_us), before = READ_ONCE(c->hold.before_us);
@@ -53,7 +52,7 @@ static u32 shortest_us(const struct dsm_cluster *c)
 
 static u64 quiet_us(const struct dsm_cluster *c)
 {
-	return (u64)QUIET_FAULTS * shortest_us(c);
+	return (u64)QUIET * shortest_us(c);
 }
 
 /* Pages of all regions, told apart. */
@@ -154,11 +153,11 @@ void dsm_hold_over(struct dsm_region *r, u8 user)
 }
 
 /* Races cost a sample, no more. */
-void dsm_hold_sample(struct dsm_cluster *c, u64 ns)
+void dsm_hold_sample(struct dsm_cluster *c, u32 us)
 {
-	u32 us = clamp_t(u64, div_u64(ns, NSEC_PER_USEC), 1, LIMIT_MAX_US);
 	u32 now = READ_ONCE(c->hold.shortest_us);
 
+	us = clamp(us, 1u, SAMPLE_MAX_US);
 	if (!now || us < now)
 		WRITE_ONCE(c->hold.shortest_us, us);
 	if (atomic_inc_return(&c->hold.samples) % WINDOW)
@@ -169,10 +168,9 @@ void dsm_hold_sample(struct dsm_cluster *c, u64 ns)
 
 u32 dsm_hold_max_us(struct dsm_cluster *c, u32 hold_us)
 {
-	u64 limit = (u64)LIMIT_FAULTS * shortest_us(c);
+	u64 limit = min_t(u64, (u64)LIMIT * shortest_us(c), READ_ONCE(c->knobs.turn_us));
 
-	if (!hold_us)
+	if (limit <= hold_us)
 		return 0;
-	limit = clamp_t(u64, limit, hold_us, max_t(u64, LIMIT_MAX_US, hold_us));
-	return limit - limit / 4 + get_random_u32_below(limit / 2 + 1);
+	return limit - limit / 4 + get_random_u32_below(limit / 4 + 1);
 }

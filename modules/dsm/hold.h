@@ -82,18 +82,21 @@ void dsm_hold_lost(struct dsm_region *r, u8 user, u64 index);
 void dsm_hold_regain(struct dsm_region *r, u8 user, u64 index);
 
 /**
- * dsm_hold_sample() - a fault took so long
+ * dsm_hold_sample() - the answer to a request took so long
  * @c:		the cluster
- * @ns:		nanoseconds
+ * @us:		microseconds
+ *
+ * Context: Any.
  */
-void dsm_hold_sample(struct dsm_cluster *c, u64 ns);
+void dsm_hold_sample(struct dsm_cluster *c, u32 us);
 
 /**
  * dsm_hold_max_us() - how long a page is kept at most while its user is busy
  * @c:		the cluster
- * @hold_us:	how long it is kept anyway; 0: nothing is kept
+ * @hold_us:	how long it is kept anyway
  *
- * Return: microseconds; drawn at random, so that no two nodes give up in step.
+ * Return: microseconds, at most turn_us; drawn at random, so that no two nodes give up in
+ * step. 0: not at all.
  */
 u32 dsm_hold_max_us(struct dsm_cluster *c, u32 hold_us);
 

@@ -34,6 +34,7 @@
  * @revoke_warned: the user of the page was reported
  * @revoke_work: the revocation
  * @user:	whom it was asked for, see hold.h
+ * @sent_us:	when the request went out, low bits
  * @timer:	of the hold time
  * @rcu:	frees the entry
  */
@@ -48,6 +49,7 @@ struct dsm_entry {
 	struct page *page;
 	u16 slot;
 	u8 user;
+	u32 sent_us;
 	wait_queue_head_t wait;
 	u8 revoke_right;
 	bool revoke_must;

@@ -263,7 +263,8 @@ static u64 held_until(const struct dsm_ctx *c)
 	const struct dsm_page *p = c->p;
 	u64 until = ev->busy_until_us;
 
-	if (ev->now_us < p->held_until || until <= ev->now_us || is_older(&p->demand, ev))
+	if (!p->hold_max_us || ev->now_us < p->held_until || until <= ev->now_us ||
+	    is_older(&p->demand, ev))
 		return p->held_until;
 	if (ev->now_us >= p->held_max_until) {
 		c->out->turn_over = true;
