@@ -35,8 +35,8 @@ struct dsm_transport_ops;
 #define DSM_KNOBS(X)							\
 	X(hold_us, 200, 0, 1000000,					\
 	  "microseconds a granted page is kept at least")		\
-	X(turn_us, 200000, 0, 1000000,					\
-	  "microseconds a page is kept at most while its user waits for others") \
+	X(turn_us, 0, 0, 1000000,					\
+	  "microseconds a page is kept at most for a user of several; 0: none") \
 	X(prefetch_pages, 16, 0, 256,					\
 	  "pages fetched ahead of a sequential reader")			\
 	X(spin_us, 0, 0, 1000,						\

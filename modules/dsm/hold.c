@@ -85,7 +85,7 @@ void dsm_hold_lost(struct dsm_region *r, u8 user, u64 index)
 {
 	struct dsm_hold_user *u = &r->cluster->hold.user[user];
 
-	if (user == DSM_HOLD_NOBODY)
+	if (user == DSM_HOLD_NOBODY || !READ_ONCE(r->cluster->knobs.turn_us))
 		return;
 	spin_lock_bh(&u->lock);
 	if (u->region != r->id)
@@ -131,7 +131,7 @@ void dsm_hold_event(struct dsm_region *r, u8 user, struct dsm_event *ev)
 	struct dsm_hold_user *u = &r->cluster->hold.user[user];
 	u64 quiet = quiet_us(r->cluster);
 
-	if (user == DSM_HOLD_NOBODY)
+	if (user == DSM_HOLD_NOBODY || !READ_ONCE(r->cluster->knobs.turn_us))
 		return;
 	spin_lock_bh(&u->lock);
 	/* While a kernel thread waits for it, and until it is woken, it sleeps as well. */
