@@ -83,6 +83,9 @@ demo: modules tools ## the two-minute tour
 lint: deps ## sparse, checkpatch, header, purity and syntax checks
 	@scripts/lint.sh
 
+patches-check: deps ## the kernel patch series: does it apply, compile, cost nothing when off?
+	@scripts/patches.sh check
+
 docs: ## build Documentation/ into build/docs
 	@$(SUB) -C Documentation OUTPUT=$(O)/docs
 
@@ -93,4 +96,4 @@ clean: ## remove build/ (kernels stay in ~/.cache/memos)
 	@rm -rf $(O)
 
 .PHONY: help deps modules kernel tools core-test gvm-unit tables exhaust sim sim-check sim-soak mutate fuzz \
-	selftest-programs selftest selftests cluster harness-test bench pingpong demo lint docs check clean
+	selftest-programs selftest selftests cluster harness-test bench pingpong demo lint patches-check docs check clean

@@ -12,11 +12,14 @@ ask=
 variant=${1:?usage: kernel-build.sh [--cached] VARIANT}
 cache=${MEMOS_CACHE:-$HOME/.cache/memos}
 patches=
-case $variant in *-patched) patches=$(ls "$top/$PATCHES"/*.patch 2>/dev/null) ;; esac
 case ${variant%-patched} in
 qemu)	fragments="qemu" ;;
 debug)	fragments="qemu debug" ;;
 *)	echo "unknown kernel variant '$variant'" >&2; exit 2 ;;
+esac
+case $variant in *-patched)
+	patches=$("$top/scripts/patches.sh" list)
+	fragments="$fragments coherent" ;;
 esac
 configs=
 for f in $fragments; do configs="$configs $top/kernel/$f.config"; done
@@ -36,9 +39,7 @@ src=$("$top/scripts/kernel-source.sh")
 if [ -n "$patches" ]; then
 	rm -rf "$dir.src"
 	cp -a "$src" "$dir.src"
-	for p in $patches; do
-		patch -d "$dir.src" -p1 -s --no-backup-if-mismatch <"$p" >&2
-	done
+	"$top/scripts/patches.sh" apply "$dir.src"
 	src=$dir.src
 fi
 mkdir -p "$dir"

@@ -7,7 +7,7 @@ from typing import Optional
 from . import BUILD, SELFTESTS, ClusterError
 
 KINDS = ("nodes", "bare", "host")
-KERNELS = ("any", "stock", "debug", "qemu")
+KERNELS = ("any", "stock", "debug", "qemu", "patched")  # patched: with the patch series
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,9 @@ def select(path: Path, names: list[str], nodes: Optional[int], variant: str) -> 
     """The named tests (or all that suit the kernel); nodes overrides the manifest."""
     listed = parse(path) if path.exists() else []
     if not names:
-        return [t for t in listed if t.kernel in ("any", variant)]
+        suits = {"any", variant, "patched" if variant.endswith("-patched") else "any",
+                 variant.removesuffix("-patched")}
+        return [t for t in listed if t.kernel in suits]
     chosen = []
     for name in names:
         t = next((x for x in listed if x.name == name), None)
