@@ -45,6 +45,8 @@ struct dsm_transport_ops;
 	  "milliseconds after which a fault gives up with SIGBUS")	\
 	X(revoke_warn_ms, 5000, 100, 3600000,				\
 	  "milliseconds a page may be in use before it is reported")	\
+	X(fault_hook, 1, 0, 1,						\
+	  "use core mm's fault hook, if it has one, in mappings to come")	\
 	X(evict_timeout_ms, 100, 1, 60000,				\
 	  "milliseconds an eviction waits for users of the page")	\
 	X(memory_limit_mb, 0, 0, 1 << 30,				\

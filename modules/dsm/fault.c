@@ -11,6 +11,9 @@
  * The caller of page_mkwrite holds a reference to the page while we wait.  If
  * the page is taken away meanwhile that reference is harmless, so it is counted
  * with those of frames; the page is then another one, and the fault starts over.
+ *
+ * Where the kernel hands a fault over as a whole, coherent.c does what the
+ * handlers at the end of this file do.
  */
 #include <linux/file.h>
 #include <linux/highmem.h>
@@ -18,6 +21,7 @@
 #include <linux/sched/signal.h>
 
 #include "cluster.h"
+#include "coherent.h"
 #include "hold.h"
 #include "node.h"
 #include "region.h"
@@ -260,10 +264,14 @@ int dsm_page_wait(struct dsm_region *r, u64 index, u8 right, u32 timeout_ms)
 	return err;
 }
 
-/* Return: 0 if the page of the record, which is locked, is still the one. */
-static int lock_and_check(struct dsm_entry *e, struct page *page, u8 right,
+/*
+ * Return: 0 if the page of the record, which is locked, is still the one; then
+ * @right is what there is, which may be more than what was asked for.
+ */
+static int lock_and_check(struct dsm_entry *e, struct page *page, u8 *right,
 			  unsigned int flags)
 {
+	u8 asked = *right;
 	bool same;
 
 	if (!trylock_page(page)) {
@@ -273,16 +281,18 @@ static int lock_and_check(struct dsm_entry *e, struct page *page, u8 right,
 			return -EINTR;
 	}
 	entry_lock(e);
-	same = e->page == page && dsm_page_right(&e->core) >= right;
+	*right = dsm_page_right(&e->core);
+	same = e->page == page && *right >= asked;
 	entry_unlock(e);
 	if (same)
 		return 0;
+	*right = asked;
 	unlock_page(page);
 	return -ESTALE;
 }
 
-int dsm_page_acquire(struct dsm_region *r, u64 index, u8 right,
-		     unsigned int flags, struct page **pagep)
+static int acquire(struct dsm_region *r, u64 index, u8 *right,
+		   unsigned int flags, struct page **pagep)
 {
 	struct dsm_cluster *c = r->cluster;
 	struct fault_wait w;
@@ -291,7 +301,7 @@ int dsm_page_acquire(struct dsm_region *r, u64 index, u8 right,
 	bool zero = false;
 	int err;
 
-	wait_init(&w, r, index, right, READ_ONCE(c->knobs.fault_timeout_ms));
+	wait_init(&w, r, index, *right, READ_ONCE(c->knobs.fault_timeout_ms));
 	for (;;) {
 		e = wait_right(&w, flags);
 		if (IS_ERR(e)) {
@@ -330,6 +340,12 @@ int dsm_page_acquire(struct dsm_region *r, u64 index, u8 right,
 	if (err != -EAGAIN)
 		fault_end(&w, zero, err);
 	return err;
+}
+
+int dsm_page_acquire(struct dsm_region *r, u64 index, u8 right,
+		     unsigned int flags, struct page **page)
+{
+	return acquire(r, index, &right, flags, page);
 }
 
 /* ---- the page-fault handlers ---- */
@@ -375,11 +391,19 @@ static vm_fault_t wait_unlocked(struct vm_fault *vmf, struct dsm_region *r,
 	return VM_FAULT_RETRY;
 }
 
-/*
- * Return: 0 and the page, locked; VM_FAULT_RETRY or an error else.
+/**
+ * dsm_fault_get_page() - get what a fault needs
+ * @vmf:	the fault
+ * @right:	what it needs; then what there is
+ * @waited:	set if it took a wait
+ * @page:	the page, locked, with a reference; the file's as far as rmap goes
+ *
+ * Context: the lock of the fault is held, and given up if VM_FAULT_RETRY is
+ * returned and the flags of the fault say so.
+ * Return: 0; else what the handler is to return.
  */
-static vm_fault_t get_page_for(struct vm_fault *vmf, u8 right, bool *waited,
-			       struct page **page)
+vm_fault_t dsm_fault_get_page(struct vm_fault *vmf, u8 *right, bool *waited,
+			      struct page **page)
 {
 	struct inode *inode = file_inode(vmf->vma->vm_file);
 	struct dsm_region *r = dsm_inode_region(inode);
@@ -388,13 +412,13 @@ static vm_fault_t get_page_for(struct vm_fault *vmf, u8 right, bool *waited,
 
 	if (vmf->pgoff >= file_pages(inode))
 		return VM_FAULT_SIGBUS;
-	err = dsm_page_acquire(r, vmf->pgoff, right, DSM_GET_NOWAIT, page);
+	err = acquire(r, vmf->pgoff, right, DSM_GET_NOWAIT, page);
 	if (err == -EAGAIN) {
-		ret = wait_unlocked(vmf, r, right);
+		ret = wait_unlocked(vmf, r, *right);
 		if (ret)
 			return ret;
 		*waited = true;
-		err = dsm_page_acquire(r, vmf->pgoff, right, 0, page);
+		err = acquire(r, vmf->pgoff, right, 0, page);
 	}
 	if (err)
 		return errno_to_fault(err);
@@ -404,14 +428,10 @@ static vm_fault_t get_page_for(struct vm_fault *vmf, u8 right, bool *waited,
 		put_page(*page);
 		return VM_FAULT_SIGBUS;
 	}
+	/* While someone maps it, the page is the file's as far as rmap goes. */
+	(*page)->mapping = inode->i_mapping;
+	(*page)->index = vmf->pgoff;
 	return 0;
-}
-
-/* While someone maps it, the page belongs to the file as far as rmap goes. */
-static void set_rmap(struct page *page, struct vm_fault *vmf)
-{
-	page->mapping = vmf->vma->vm_file->f_mapping;
-	page->index = vmf->pgoff;
 }
 
 /* Return: the page, locked, with a reference, if it is here and may be read. */
@@ -441,14 +461,33 @@ static struct page *peek(struct dsm_region *r, u64 index)
 	return page;
 }
 
-/* Map what is here of the next pages as well: a fault less for each. */
-static void map_around(struct vm_fault *vmf, struct dsm_region *r, u64 end)
+/**
+ * dsm_fault_ahead() - a fault wants to read: what about the pages behind?
+ * @vmf:	the fault
+ *
+ * Called before the page itself is asked for, so that it is the first of the
+ * frame.
+ */
+void dsm_fault_ahead(struct vm_fault *vmf)
+{
+	struct inode *inode = file_inode(vmf->vma->vm_file);
+
+	dsm_prefetch_read(dsm_inode_region(inode), vmf->pgoff, file_pages(inode));
+}
+
+/**
+ * dsm_fault_around() - map what is here of the next pages: a fault less for each
+ * @vmf:	the fault, of a reader, whose page is locked
+ */
+void dsm_fault_around(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
+	struct inode *inode = file_inode(vma->vm_file);
+	struct dsm_region *r = dsm_inode_region(inode);
 	unsigned long addr = vmf->address & PAGE_MASK;
 	u64 index = vmf->pgoff;
+	u64 end = min(file_pages(inode), index + FAULT_AROUND);
 
-	end = min(end, index + FAULT_AROUND);
 	while (++index < end) {
 		struct page *page;
 		int err;
@@ -459,7 +498,7 @@ static void map_around(struct vm_fault *vmf, struct dsm_region *r, u64 end)
 		page = peek(r, index);
 		if (!page)
 			break;
-		page->mapping = vma->vm_file->f_mapping;
+		page->mapping = inode->i_mapping;
 		page->index = index;
 		err = vm_insert_page(vma, addr, page);
 		unlock_page(page);
@@ -470,24 +509,26 @@ static void map_around(struct vm_fault *vmf, struct dsm_region *r, u64 end)
 	dsm_prefetch_mapped(r, vmf->pgoff, index - 1);
 }
 
-static vm_fault_t dsm_vm_fault(struct vm_fault *vmf)
+/**
+ * dsm_vm_fault() - the handler of a fault that core mm takes apart
+ * @vmf:	the fault
+ *
+ * Return: VM_FAULT_LOCKED and the page, or what is to be done instead.
+ */
+vm_fault_t dsm_vm_fault(struct vm_fault *vmf)
 {
-	struct vm_area_struct *vma = vmf->vma;
-	bool write = vmf->flags & FAULT_FLAG_WRITE && vma->vm_flags & VM_SHARED;
-	struct inode *inode = file_inode(vma->vm_file);
+	bool write = vmf->flags & FAULT_FLAG_WRITE && vmf->vma->vm_flags & VM_SHARED;
+	u8 right = write ? DSM_RIGHT_WRITE : DSM_RIGHT_READ;
 	bool waited = false;
 	vm_fault_t ret;
 
 	if (!write)
-		dsm_prefetch_read(dsm_inode_region(inode), vmf->pgoff,
-				  file_pages(inode));
-	ret = get_page_for(vmf, write ? DSM_RIGHT_WRITE : DSM_RIGHT_READ,
-			   &waited, &vmf->page);
+		dsm_fault_ahead(vmf);
+	ret = dsm_fault_get_page(vmf, &right, &waited, &vmf->page);
 	if (ret)
 		return ret;
-	set_rmap(vmf->page, vmf);
 	if (!write)
-		map_around(vmf, dsm_inode_region(inode), file_pages(inode));
+		dsm_fault_around(vmf);
 	return VM_FAULT_LOCKED | (waited ? VM_FAULT_MAJOR : 0);
 }
 
@@ -495,11 +536,12 @@ static vm_fault_t dsm_vm_page_mkwrite(struct vm_fault *vmf)
 {
 	struct page *mapped = vmf->page;
 	struct page *page = NULL;
+	u8 right = DSM_RIGHT_WRITE;
 	bool waited = false;
 	vm_fault_t ret;
 
 	atomic_long_inc((atomic_long_t *)&mapped->private);
-	ret = get_page_for(vmf, DSM_RIGHT_WRITE, &waited, &page);
+	ret = dsm_fault_get_page(vmf, &right, &waited, &page);
 	atomic_long_dec((atomic_long_t *)&mapped->private);
 	/* Only NOPAGE and errors make do_page_mkwrite()'s callers return. */
 	if (ret)
@@ -509,7 +551,6 @@ static vm_fault_t dsm_vm_page_mkwrite(struct vm_fault *vmf)
 		unlock_page(page);
 		return VM_FAULT_NOPAGE;
 	}
-	set_rmap(page, vmf);
 	return VM_FAULT_LOCKED;
 }
 
@@ -520,8 +561,10 @@ const struct vm_operations_struct dsm_vm_ops = {
 
 int dsm_file_mmap(struct file *file, struct vm_area_struct *vma)
 {
+	struct dsm_cluster *c = dsm_inode_region(file_inode(file))->cluster;
+
 	file_accessed(file);
-	vma->vm_ops = &dsm_vm_ops;
+	vma->vm_ops = dsm_coherent_vm_ops(c) ?: &dsm_vm_ops;
 	/*
 	 * The pages are not in the page cache and not on the LRU: mlock must
 	 * not batch references to them, KSM and NUMA balancing must not look.

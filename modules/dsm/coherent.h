@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a kernel with patches/linux-6.12 can do for us, and what there is without
+ * it.  No other file looks at CONFIG_MM_COHERENT.
+ */
+#ifndef DSM_COHERENT_H
+#define DSM_COHERENT_H
+
+#include <linux/mm.h>
+
+#include "region.h"
+
+#ifdef CONFIG_MM_COHERENT
+
+/* Return: the handlers for a mapping to be, or NULL: those of fault.c. */
+const struct vm_operations_struct *dsm_coherent_vm_ops(struct dsm_cluster *c);
+/* Long-term pins of the pages of the file are refused. */
+void dsm_coherent_set(struct address_space *mapping);
+
+#else
+
+static inline const struct vm_operations_struct *
+dsm_coherent_vm_ops(struct dsm_cluster *c)
+{
+	return NULL;
+}
+
+static inline void dsm_coherent_set(struct address_space *mapping)
+{
+}
+
+#endif
+
+/* Provided by fault.c for the handlers, wherever they are. */
+vm_fault_t dsm_fault_get_page(struct vm_fault *vmf, u8 *right, bool *waited,
+			      struct page **page);
+void dsm_fault_ahead(struct vm_fault *vmf);
+void dsm_fault_around(struct vm_fault *vmf);
+vm_fault_t dsm_vm_fault(struct vm_fault *vmf);
+
+#endif
