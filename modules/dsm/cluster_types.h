@@ -23,6 +23,7 @@
 #include "stats.h"
 
 struct dsm_backlog;
+struct dsm_coherent;
 struct dsm_entry;
 struct dsm_node;
 struct dsm_meta;
@@ -47,6 +48,8 @@ struct dsm_transport_ops;
 	  "milliseconds a page may be in use before it is reported")	\
 	X(fault_hook, 1, 0, 1,						\
 	  "use core mm's fault hook, if it has one, in mappings to come")	\
+	X(revoke_batch, 64, 1, 64,					\
+	  "pages taken out of the page tables at once, if core mm can")	\
 	X(evict_timeout_ms, 100, 1, 60000,				\
 	  "milliseconds an eviction waits for users of the page")	\
 	X(memory_limit_mb, 0, 0, 1 << 30,				\
@@ -143,6 +146,7 @@ struct dsm_hold {
  * @page_wq:	revocations and evictions: unbound, high priority
  * @ctl_wq:	membership, metadata, connections
  * @evict_work:	brings @nr_resident below the limit
+ * @coherent:	private to coherent.c, NULL without core mm's help
  * @shrinker:	of the page cache of copies
  * @pending:	requests out, by low bits of the transaction id; see engine.c
  * @backlog:	messages put off for want of memory or metadata
@@ -193,6 +197,7 @@ struct dsm_cluster {
 	struct workqueue_struct *page_wq;
 	struct workqueue_struct *ctl_wq;
 	struct work_struct evict_work;
+	struct dsm_coherent *coherent;
 	struct shrinker *shrinker;
 	struct dsm_entry __rcu **pending;
 	struct dsm_backlog *backlog;

@@ -12,6 +12,11 @@
  * whether the page that comes is the same.
  *
  * Private mappings go through fault.c on every kernel.
+ *
+ * Revocations come in bursts: those that began while the worker was busy it does
+ * together, with one flush of the TLBs.  It waits for no one: a page that is
+ * locked, or still in use when it is unmapped, goes to the worker of its record
+ * (revoke.c).
  */
 #include "coherent.h"
 
@@ -19,8 +24,14 @@
 
 #include <linux/mm_coherent.h>
 #include <linux/pagemap.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
 
-#include "cluster_types.h"
+#include "cluster.h"
+#include "node.h"
+#include "revoke.h"
+
+/* ---- faults ---- */
 
 static vm_fault_t dsm_vm_coherent_fault(struct vm_fault *vmf)
 {
@@ -66,6 +77,173 @@ const struct vm_operations_struct *dsm_coherent_vm_ops(struct dsm_cluster *c)
 void dsm_coherent_set(struct address_space *mapping)
 {
 	mapping_set_coherent(mapping);
+}
+
+/* ---- revocations ---- */
+
+#define BATCH	64
+
+/**
+ * struct dsm_coherent - revocations that are done together
+ * @c:		the cluster
+ * @work:	does them
+ * @list:	of struct dsm_entry.revoke_node; each holds its record
+ * @one:	those it is at; @work only, as what follows
+ * @folio:	their folios
+ */
+struct dsm_coherent {
+	struct dsm_cluster *c;
+	struct work_struct work;
+	struct llist_head list;
+	struct dsm_revocation one[BATCH];
+	struct folio *folio[BATCH];
+};
+
+static int by_place(const void *pa, const void *pb)
+{
+	const struct dsm_revocation *a = pa, *b = pb;
+
+	if (a->e->region != b->e->region)
+		return a->e->region < b->e->region ? -1 : 1;
+	if (a->right != b->right)
+		return a->right < b->right ? -1 : 1;
+	return a->e->index < b->e->index ? -1 : 1;
+}
+
+/* Those from @from on that are of one region and leave the same right. */
+static unsigned int unmap_group(struct dsm_coherent *b, unsigned int from,
+				unsigned int nr)
+{
+	const struct dsm_revocation *first = &b->one[from];
+	struct dsm_region *r = first->e->region;
+	unsigned int i, nr_mapped = 0;
+
+	for (i = from; i < nr; i++) {
+		const struct dsm_revocation *v = &b->one[i];
+
+		if (v->e->region != r || v->right != first->right)
+			break;
+		/* Else its index may say nothing. */
+		if (folio_mapped(page_folio(v->page)))
+			b->folio[nr_mapped++] = page_folio(v->page);
+	}
+	if (!nr_mapped)
+		return i;
+	down_read(&r->mapping_lock);
+	if (r->mapping)
+		mapping_coherent_revoke(r->mapping, b->folio, nr_mapped,
+					first->right == DSM_RIGHT_READ);
+	up_read(&r->mapping_lock);
+	if (nr_mapped > 1)
+		dsm_count_add(b->c, revoke_batched, nr_mapped);
+	return i;
+}
+
+static void revoke_batch(struct dsm_coherent *b, unsigned int nr)
+{
+	unsigned int i;
+
+	sort(b->one, nr, sizeof(b->one[0]), by_place, NULL);
+	for (i = 0; i < nr; )
+		i = unmap_group(b, i, nr);
+	for (i = 0; i < nr; i++) {
+		struct dsm_revocation *v = &b->one[i];
+
+		if (dsm_revoke_is_unused(v->page, v->right)) {
+			dsm_revoke_end(v, true);
+			continue;
+		}
+		unlock_page(v->page);
+		dsm_revoke_alone(v->e);
+		dsm_revoke_put(v);
+	}
+	dsm_node_flush(b->c);
+}
+
+/* Return: is it ours, the page locked? The record's worker has it otherwise. */
+static bool take(struct dsm_entry *e, struct dsm_revocation *v)
+{
+	if (!dsm_revoke_begin(e, v))
+		return false;
+	/* Whoever holds many page locks must not wait for another. */
+	if (v->page && trylock_page(v->page))
+		return true;
+	dsm_revoke_alone(e);
+	dsm_revoke_put(v);
+	return false;
+}
+
+static void batch_work(struct work_struct *work)
+{
+	struct dsm_coherent *b = container_of(work, struct dsm_coherent, work);
+	struct llist_node *list = llist_reverse_order(llist_del_all(&b->list));
+	struct dsm_entry *e, *next;
+	unsigned int nr = 0;
+
+	llist_for_each_entry_safe(e, next, list, revoke_node) {
+		nr += take(e, &b->one[nr]);
+		dsm_entry_put(e);
+		if (nr == BATCH || nr >= READ_ONCE(b->c->knobs.revoke_batch)) {
+			revoke_batch(b, nr);
+			nr = 0;
+		}
+	}
+	if (nr)
+		revoke_batch(b, nr);
+}
+
+/**
+ * dsm_coherent_revoke() - have a revocation done together with others
+ * @e:	the record, locked, whose revocation just began
+ *
+ * Return: false: not here.
+ */
+bool dsm_coherent_revoke(struct dsm_entry *e)
+{
+	struct dsm_cluster *c = e->region->cluster;
+	struct dsm_coherent *b = READ_ONCE(c->coherent);
+
+	lockdep_assert_held(&e->lock);
+	if (!b || READ_ONCE(c->knobs.revoke_batch) < 2)
+		return false;
+	dsm_entry_hold(e);
+	if (llist_add(&e->revoke_node, &b->list))
+		queue_work(c->page_wq, &b->work);
+	return true;
+}
+
+/**
+ * dsm_coherent_start() - make ready what a cluster needs
+ * @c:	the cluster
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int dsm_coherent_start(struct dsm_cluster *c)
+{
+	struct dsm_coherent *b = kzalloc(sizeof(*b), GFP_KERNEL);
+
+	if (!b)
+		return -ENOMEM;
+	b->c = c;
+	INIT_WORK(&b->work, batch_work);
+	init_llist_head(&b->list);
+	c->coherent = b;
+	return 0;
+}
+
+/**
+ * dsm_coherent_stop() - no region is left
+ * @c:	the cluster
+ */
+void dsm_coherent_stop(struct dsm_cluster *c)
+{
+	struct dsm_coherent *b = c->coherent;
+
+	if (!b)
+		return;
+	flush_work(&b->work);
+	c->coherent = NULL;
+	kfree(b);
 }
 
 #endif

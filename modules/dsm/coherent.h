@@ -16,6 +16,10 @@
 const struct vm_operations_struct *dsm_coherent_vm_ops(struct dsm_cluster *c);
 /* Long-term pins of the pages of the file are refused. */
 void dsm_coherent_set(struct address_space *mapping);
+int dsm_coherent_start(struct dsm_cluster *c);
+void dsm_coherent_stop(struct dsm_cluster *c);
+/* Return: is the revocation that just began done together with others? */
+bool dsm_coherent_revoke(struct dsm_entry *e);
 
 #else
 
@@ -27,6 +31,20 @@ dsm_coherent_vm_ops(struct dsm_cluster *c)
 
 static inline void dsm_coherent_set(struct address_space *mapping)
 {
+}
+
+static inline int dsm_coherent_start(struct dsm_cluster *c)
+{
+	return 0;
+}
+
+static inline void dsm_coherent_stop(struct dsm_cluster *c)
+{
+}
+
+static inline bool dsm_coherent_revoke(struct dsm_entry *e)
+{
+	return false;
 }
 
 #endif

@@ -20,6 +20,7 @@
 #include <linux/slab.h>
 
 #include "cluster.h"
+#include "coherent.h"
 #include "hold.h"
 #include "node.h"
 #include "region.h"
@@ -655,11 +656,16 @@ int dsm_engine_start(struct dsm_cluster *c)
 	}
 	c->backlog = b;
 	xa_init_flags(&c->regions, XA_FLAGS_LOCK_BH);
-	err = dsm_evict_start(c);
+	err = dsm_coherent_start(c);
 	if (err)
 		goto err_pool;
+	err = dsm_evict_start(c);
+	if (err)
+		goto err_coherent;
 	return 0;
 
+err_coherent:
+	dsm_coherent_stop(c);
 err_pool:
 	c->backlog = NULL;
 	kvfree(c->pending);
@@ -678,6 +684,7 @@ void dsm_engine_stop(struct dsm_cluster *c)
 	if (!b)
 		return;
 	dsm_evict_stop(c);
+	dsm_coherent_stop(c);
 	cancel_delayed_work_sync(&b->work);
 	list_for_each_entry_safe(d, next, &b->list, entry)
 		backlog_free(b, d);

@@ -8,6 +8,7 @@
 #define DSM_REGION_H
 
 #include <linux/fs.h>
+#include <linux/llist.h>
 #include <linux/mm.h>
 #include <linux/refcount.h>
 
@@ -33,6 +34,7 @@
  * @revoke_start: when it began
  * @revoke_warned: the user of the page was reported
  * @revoke_work: the revocation
+ * @revoke_node: … or in the list of those done at once; has a reference
  * @user:	whom it was asked for, see hold.h
  * @sent_us:	when the request went out, low bits
  * @timer:	of the hold time
@@ -57,6 +59,7 @@ struct dsm_entry {
 	ktime_t revoke_start;
 	bool revoking;
 	struct delayed_work revoke_work;
+	struct llist_node revoke_node;
 	struct hrtimer timer;
 	struct rcu_head rcu;
 };

@@ -10,7 +10,9 @@
  * Any other is someone's pin: it may read or write the page behind the page
  * tables' back, so we wait for it to end, with a report after revoke_warn_ms.
  *
- * A page that is mapped nowhere and used by no one needs no worker.
+ * A page that is mapped nowhere and used by no one needs no worker.  Where core
+ * mm can take many pages out of the page tables at once, coherent.c does so, and
+ * leaves to the worker here what is in use.
  *
  * The core lets no local access in from REVOKE to REVOKED, and the requester's
  * wait has a bound of its own, so a page pinned for ever costs the requester a
@@ -21,7 +23,9 @@
 #include <linux/rmap.h>
 
 #include "cluster.h"
+#include "coherent.h"
 #include "node.h"
+#include "revoke.h"
 #include "region.h"
 #include "trace.h"
 
@@ -52,16 +56,20 @@ out:
 	up_read(&r->mapping_lock);
 }
 
+bool dsm_revoke_is_unused(struct page *page, u8 right)
+{
+	/*
+	 * A writer through get_user_pages() may be among strangers, so a
+	 * downgrade waits for them as well; mappings may stay then.
+	 */
+	return unused(page, 2 + (right == DSM_RIGHT_READ ?
+				 folio_mapcount(page_folio(page)) : 0));
+}
+
 static bool wait_unused(struct page *page, u8 right)
 {
 	for (int i = 0; i < POLL_IN_WORKER; i++) {
-		/*
-		 * A writer through get_user_pages() may be among strangers, so
-		 * a downgrade waits for them as well; mappings may stay then.
-		 */
-		int ours = 2 + (right == DSM_RIGHT_READ ? folio_mapcount(page_folio(page)) : 0);
-
-		if (unused(page, ours))
+		if (dsm_revoke_is_unused(page, right))
 			return true;
 		usleep_range(POLL_FIRST_US << i, (POLL_FIRST_US << i) * 2);
 	}
@@ -106,51 +114,80 @@ static void report(struct dsm_entry *e, bool done)
 	}
 }
 
-static void revoke_work(struct work_struct *work)
+/* Return: is a revocation of the page under way? Then @v has references. */
+bool dsm_revoke_begin(struct dsm_entry *e, struct dsm_revocation *v)
 {
-	struct dsm_entry *e = container_of(work, struct dsm_entry, revoke_work.work);
-	struct dsm_cluster *c = e->region->cluster;
-	struct page *page;
-	bool done = true;
-	u8 right;
-	bool must;
+	bool ret;
 
 	spin_lock_bh(&e->lock);
-	if (test_bit(DSM_EF_DEAD, &e->flags) || !e->revoking) {
-		spin_unlock_bh(&e->lock);
-		goto out;
+	ret = !test_bit(DSM_EF_DEAD, &e->flags) && e->revoking;
+	if (ret) {
+		*v = (struct dsm_revocation){
+			.e = e,
+			.page = e->page,
+			.right = e->revoke_right,
+			.must = e->revoke_must,
+		};
+		dsm_entry_hold(e);
+		if (v->page)
+			get_page(v->page);
 	}
-	right = e->revoke_right;
-	must = e->revoke_must;
-	page = e->page;
-	if (page)
-		get_page(page);
 	spin_unlock_bh(&e->lock);
+	return ret;
+}
 
-	if (page) {
-		/* Held by a fault for as long as it takes to map the page. */
-		lock_page(page);
-		unmap(e, page, right);
-		done = wait_unused(page, right);
-		if (!done) {
-			dsm_count(c, revoke_wait);
-			report_user(e, page);
-		}
-	}
+void dsm_revoke_put(struct dsm_revocation *v)
+{
+	if (v->page)
+		put_page(v->page);
+	dsm_entry_put(v->e);
+}
+
+void dsm_revoke_end(struct dsm_revocation *v, bool done)
+{
+	struct dsm_entry *e = v->e;
+	struct dsm_cluster *c = e->region->cluster;
+
 	spin_lock_bh(&e->lock);
 	if (!test_bit(DSM_EF_DEAD, &e->flags)) {
 		s64 ms = ktime_ms_delta(ktime_get(), e->revoke_start);
 
-		if (done || (!must && ms >= READ_ONCE(c->knobs.evict_timeout_ms)))
+		if (done || (!v->must && ms >= READ_ONCE(c->knobs.evict_timeout_ms)))
 			report(e, done);
 		else
 			kick(e, POLL_SLEEP_MS);
 	}
 	spin_unlock_bh(&e->lock);
-	if (page) {
-		unlock_page(page);
-		put_page(page);
+	if (v->page)
+		unlock_page(v->page);
+	dsm_revoke_put(v);
+}
+
+void dsm_revoke_alone(struct dsm_entry *e)
+{
+	kick(e, 0);
+}
+
+static void revoke_work(struct work_struct *work)
+{
+	struct dsm_entry *e = container_of(work, struct dsm_entry, revoke_work.work);
+	struct dsm_cluster *c = e->region->cluster;
+	struct dsm_revocation v;
+	bool done = true;
+
+	if (!dsm_revoke_begin(e, &v))
+		goto out;
+	if (v.page) {
+		/* Held by a fault for as long as it takes to map the page. */
+		lock_page(v.page);
+		unmap(e, v.page, v.right);
+		done = wait_unused(v.page, v.right);
+		if (!done) {
+			dsm_count(c, revoke_wait);
+			report_user(e, v.page);
+		}
 	}
+	dsm_revoke_end(&v, done);
 	dsm_node_flush(c);
 out:
 	dsm_entry_put(e);
@@ -180,7 +217,8 @@ bool dsm_revoke_start_locked(struct dsm_entry *e, u8 right, bool must)
 	if (free_already(e))
 		return true;
 	e->revoking = true;
-	kick(e, 0);
+	if (!dsm_coherent_revoke(e))
+		kick(e, 0);
 	return false;
 }
 
