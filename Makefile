@@ -58,11 +58,17 @@ fuzz: ## fuzz codecs and state machines
 selftest-programs: deps
 	@$(SUB) -C $(SELFTESTS) OUTPUT=$(O)/selftests
 
-selftest: modules tools selftest-programs ## one selftest: T=name [NODES=] [KERNEL=]
+coherent-test:
+	@$(MAKE) -s -C modules/coherent-test KDIR=$$(scripts/kdir.sh $(KERNEL))
+
+# Modules that tests of the patch series load.
+TESTMODS := $(if $(filter %-patched,$(KERNEL)),coherent-test)
+
+selftest: modules tools selftest-programs $(TESTMODS) ## one selftest: T=name [NODES=] [KERNEL=]
 	@test -n "$(T)" || { echo "usage: make selftest T=name [NODES=n] [KERNEL=debug]" >&2; exit 2; }
 	@$(CLUSTER) run --kernel $(KERNEL) --cpus $(CPUS) --mem $(MEM) $(if $(NODES),--nodes $(NODES)) $(T)
 
-selftests: modules tools selftest-programs ## all selftests of tests.list that suit KERNEL
+selftests: modules tools selftest-programs $(TESTMODS) ## all selftests of tests.list that suit KERNEL
 	@$(CLUSTER) run --kernel $(KERNEL) --cpus $(CPUS) --mem $(MEM)
 
 cluster: modules ## servers with dsmfs mounted, left running (end: cluster.py down)
@@ -96,4 +102,4 @@ clean: ## remove build/ (kernels stay in ~/.cache/memos)
 	@rm -rf $(O)
 
 .PHONY: help deps modules kernel tools core-test gvm-unit tables exhaust sim sim-check sim-soak mutate fuzz \
-	selftest-programs selftest selftests cluster harness-test bench pingpong demo lint patches-check docs check clean
+	selftest-programs coherent-test selftest selftests cluster harness-test bench pingpong demo lint patches-check docs check clean
