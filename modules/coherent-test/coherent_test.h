@@ -31,6 +31,8 @@ struct ct_device {
 extern struct ct_device ct;
 
 long ct_revoke(struct ct_revoke *r);
+long ct_pin(const struct ct_pin *p);
+long ct_wait(struct ct_wait *w);
 long ct_watch(struct file *file);
 void ct_unwatch(struct file *file);
 

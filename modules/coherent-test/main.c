@@ -118,22 +118,24 @@ static long do_revoke(void __user *arg)
 
 static long do_pin(void __user *arg)
 {
-	unsigned int flags = 0;
 	struct ct_pin p;
-	struct page *page;
-	int ret;
 
 	if (copy_from_user(&p, arg, sizeof(p)))
 		return -EFAULT;
-	if (p.write)
-		flags |= FOLL_WRITE;
-	if (p.longterm)
-		flags |= FOLL_LONGTERM;
-	ret = pin_user_pages_fast(p.addr, 1, flags, &page);
-	if (ret < 1)
-		return ret ?: -EFAULT;
-	unpin_user_page(page);
-	return 0;
+	return ct_pin(&p);
+}
+
+static long do_wait(void __user *arg)
+{
+	struct ct_wait w;
+	long err;
+
+	if (copy_from_user(&w, arg, sizeof(w)))
+		return -EFAULT;
+	err = ct_wait(&w);
+	if (err)
+		return err;
+	return copy_to_user(arg, &w, sizeof(w)) ? -EFAULT : 0;
 }
 
 static long do_stats(void __user *arg)
@@ -164,6 +166,8 @@ static long ct_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return 0;
 	case CT_WATCH:
 		return ct_watch(file);
+	case CT_WAIT:
+		return do_wait((void __user *)arg);
 	}
 	return -ENOTTY;
 }
@@ -203,15 +207,16 @@ static int __init ct_init(void)
 	ct.mapping.a_ops = &ct_aops;
 	mapping_set_gfp_mask(&ct.mapping, GFP_HIGHUSER);
 	mapping_set_unevictable(&ct.mapping);
-	mapping_set_coherent(&ct.mapping);
 	for (unsigned int i = 0; i < CT_NR_PAGES; i++) {
 		ct.page[i] = alloc_page(GFP_USER | __GFP_ZERO);
 		if (!ct.page[i])
 			goto free;
 	}
 	err = misc_register(&ct_misc);
-	if (!err)
+	if (!err) {
+		mm_coherent_get();
 		return 0;
+	}
 free:
 	free_pages_all();
 	return err;
@@ -221,6 +226,7 @@ module_init(ct_init);
 static void __exit ct_exit(void)
 {
 	misc_deregister(&ct_misc);
+	mm_coherent_put();
 	free_pages_all();
 }
 module_exit(ct_exit);

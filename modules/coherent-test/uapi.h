@@ -38,11 +38,25 @@ struct ct_revoke {
  * @addr:	where it is mapped
  * @write:	for writing
  * @longterm:	without a promise to let it go soon
+ * @hold_us:	how long to hold it
  */
 struct ct_pin {
 	__u64 addr;
 	__u32 write;
 	__u32 longterm;
+	__u64 hold_us;
+};
+
+/**
+ * struct ct_wait - wait for a page that is pinned
+ * @page:	the page
+ * @poll:	look now and then, as on a kernel without the patches
+ * @ns:		out: how long after the pin's end that was noticed
+ */
+struct ct_wait {
+	__u32 page;
+	__u32 poll;
+	__u64 ns;
 };
 
 /**
@@ -72,5 +86,6 @@ struct ct_stats {
 #define CT_STATS	_IOR(0xd6, 3, struct ct_stats)
 #define CT_HOOK		_IO(0xd6, 4)
 #define CT_WATCH	_IO(0xd6, 5)
+#define CT_WAIT		_IOWR(0xd6, 6, struct ct_wait)
 
 #endif

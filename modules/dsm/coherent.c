@@ -16,7 +16,7 @@
  * Revocations come in bursts: those that began while the worker was busy it does
  * together, with one flush of the TLBs.  It waits for no one: a page that is
  * locked, or still in use when it is unmapped, goes to the worker of its record
- * (revoke.c).
+ * (revoke.c), which is woken when a pin of the page ends.
  */
 #include "coherent.h"
 
@@ -26,6 +26,7 @@
 #include <linux/pagemap.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
+#include <linux/wait_bit.h>
 
 #include "cluster.h"
 #include "node.h"
@@ -70,13 +71,31 @@ const struct vm_operations_struct *dsm_coherent_vm_ops(struct dsm_cluster *c)
 	return READ_ONCE(c->knobs.fault_hook) ? &dsm_coherent_ops : NULL;
 }
 
+/* ---- pins ---- */
+
 /**
- * dsm_coherent_set() - the pages of a file may be taken back at any time
- * @mapping:	of the file
+ * dsm_coherent_pause() - wait for the users of a page, but not for long
+ * @page:	the page
+ * @right:	what users may keep
+ * @us:		how long at most, give or take as long again
+ *
+ * Users that are not pins end without a word, which is why it is not for long.
+ *
+ * Context: process, sleeps; the page is locked and unmapped.
  */
-void dsm_coherent_set(struct address_space *mapping)
+void dsm_coherent_pause(struct page *page, u8 right, unsigned int us)
 {
-	mapping_set_coherent(mapping);
+	struct folio *folio = page_folio(page);
+	struct wait_queue_head *wq = __var_waitqueue(folio);
+	ktime_t timeout = ns_to_ktime((u64)us * NSEC_PER_USEC);
+	struct wait_bit_queue_entry wait;
+
+	init_wait_var_entry(&wait, folio, 0);
+	prepare_to_wait(wq, &wait.wq_entry, TASK_UNINTERRUPTIBLE);
+	if (!dsm_revoke_is_unused(page, right))
+		schedule_hrtimeout_range(&timeout, (u64)us * NSEC_PER_USEC,
+					 HRTIMER_MODE_REL);
+	finish_wait(wq, &wait.wq_entry);
 }
 
 /* ---- revocations ---- */
@@ -228,6 +247,7 @@ int dsm_coherent_start(struct dsm_cluster *c)
 	INIT_WORK(&b->work, batch_work);
 	init_llist_head(&b->list);
 	c->coherent = b;
+	mm_coherent_get();
 	return 0;
 }
 
@@ -244,6 +264,7 @@ void dsm_coherent_stop(struct dsm_cluster *c)
 	flush_work(&b->work);
 	c->coherent = NULL;
 	kfree(b);
+	mm_coherent_put();
 }
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef DSM_COHERENT_H
 #define DSM_COHERENT_H
 
+#include <linux/delay.h>
 #include <linux/mm.h>
 
 #include "region.h"
@@ -14,12 +15,12 @@
 
 /* Return: the handlers for a mapping to be, or NULL: those of fault.c. */
 const struct vm_operations_struct *dsm_coherent_vm_ops(struct dsm_cluster *c);
-/* Long-term pins of the pages of the file are refused. */
-void dsm_coherent_set(struct address_space *mapping);
 int dsm_coherent_start(struct dsm_cluster *c);
 void dsm_coherent_stop(struct dsm_cluster *c);
 /* Return: is the revocation that just began done together with others? */
 bool dsm_coherent_revoke(struct dsm_entry *e);
+/* Sleep until a pin of the page ends and it is unused, @us at least if not. */
+void dsm_coherent_pause(struct page *page, u8 right, unsigned int us);
 
 #else
 
@@ -27,10 +28,6 @@ static inline const struct vm_operations_struct *
 dsm_coherent_vm_ops(struct dsm_cluster *c)
 {
 	return NULL;
-}
-
-static inline void dsm_coherent_set(struct address_space *mapping)
-{
 }
 
 static inline int dsm_coherent_start(struct dsm_cluster *c)
@@ -45,6 +42,11 @@ static inline void dsm_coherent_stop(struct dsm_cluster *c)
 static inline bool dsm_coherent_revoke(struct dsm_entry *e)
 {
 	return false;
+}
+
+static inline void dsm_coherent_pause(struct page *page, u8 right, unsigned int us)
+{
+	usleep_range(us, 2 * us);
 }
 
 #endif

@@ -23,7 +23,6 @@
 #include <linux/uidgid.h>
 
 #include "cluster.h"
-#include "coherent.h"
 #include "inode.h"
 #include "region.h"
 
@@ -90,7 +89,6 @@ static struct inode *get_inode(struct super_block *sb, u32 id)
 	inode->i_mapping->a_ops = &dsm_aops;
 	mapping_set_gfp_mask(inode->i_mapping, GFP_HIGHUSER);
 	mapping_set_unevictable(inode->i_mapping);
-	dsm_coherent_set(inode->i_mapping);
 	simple_inode_init_ts(inode);
 	r = dsm_meta_attach(c, id, inode);
 	if (!r) {

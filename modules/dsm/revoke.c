@@ -71,7 +71,7 @@ static bool wait_unused(struct page *page, u8 right)
 	for (int i = 0; i < POLL_IN_WORKER; i++) {
 		if (dsm_revoke_is_unused(page, right))
 			return true;
-		usleep_range(POLL_FIRST_US << i, (POLL_FIRST_US << i) * 2);
+		dsm_coherent_pause(page, right, POLL_FIRST_US << i);
 	}
 	return false;
 }

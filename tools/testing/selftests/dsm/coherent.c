@@ -481,6 +481,43 @@ TEST_F(coherent, time_of_a_fault)
 		munmap(map_of[hook], LEN);
 }
 
+struct pinner {
+	int fd;
+	struct ct_pin pin;
+};
+
+static void *pin_thread(void *arg)
+{
+	struct pinner *p = arg;
+
+	ioctl(p->fd, CT_PIN, &p->pin);
+	return NULL;
+}
+
+TEST_F(coherent, time_until_a_pin_is_gone)
+{
+	struct pinner p = { .fd = self->fd, .pin.addr = (uintptr_t)self->p, .pin.write = 1 };
+	uint64_t seed = rnd_seed();
+	double t[2][ROUNDS], poll, wake;
+
+	self->p[0] = 1;
+	for (int i = 0; i < 2 * ROUNDS; i++) {
+		struct ct_wait w = { .poll = i & 1 };
+		pthread_t thread;
+
+		p.pin.hold_us = 2000 + rnd(&seed) % 4000;
+		ASSERT_EQ(0, pthread_create(&thread, NULL, pin_thread, &p));
+		pause_us(1000);
+		EXPECT_EQ(0, ioctl(self->fd, CT_WAIT, &w)) TH_LOG("%m");
+		pthread_join(thread, NULL);
+		t[i & 1][i / 2] = w.ns;
+	}
+	poll = median(t[1]);
+	wake = median(t[0]);
+	ksft_print_msg("end of a pin noticed: polled %.0f us, woken %.0f us, ratio %.1f\n",
+		       poll / 1e3, wake / 1e3, poll / wake);
+}
+
 TEST_F(coherent, time_of_a_revocation)
 {
 	struct crowd c = { .p = self->p, .spin = true };
