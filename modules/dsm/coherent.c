@@ -11,7 +11,7 @@
  * mapped before while we wait for the right to write, and it makes no difference
  * whether the page that comes is the same.
  *
- * Private mappings go through fault.c on every kernel.
+ * Private mappings go through mmap.c on every kernel.
  *
  * Revocations come in bursts: those that began while the worker was busy it does
  * together, with one flush of the TLBs.  It waits for no one: a page that is

@@ -13,7 +13,7 @@
 
 #ifdef CONFIG_MM_COHERENT
 
-/* Return: the handlers for a mapping to be, or NULL: those of fault.c. */
+/* Return: the handlers for a mapping to be, or NULL: those of mmap.c. */
 const struct vm_operations_struct *dsm_coherent_vm_ops(struct dsm_cluster *c);
 int dsm_coherent_start(struct dsm_cluster *c);
 void dsm_coherent_stop(struct dsm_cluster *c);
@@ -51,7 +51,7 @@ static inline void dsm_coherent_pause(struct page *page, u8 right, unsigned int 
 
 #endif
 
-/* Provided by fault.c for the handlers, wherever they are. */
+/* Provided by mmap.c for the handlers, wherever they are. */
 vm_fault_t dsm_fault_get_page(struct vm_fault *vmf, u8 *right, bool *waited,
 			      struct page **page);
 void dsm_fault_ahead(struct vm_fault *vmf);

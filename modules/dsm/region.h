@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A region: the pages of one file, as this node sees them.  region.c keeps the
- * records of the pages, engine.c runs the core over them, fault.c, io.c and
+ * records of the pages, engine.c runs the core over them, fault.c, mmap.c, io.c and
  * evict.c are its users.
  */
 #ifndef DSM_REGION_H
@@ -193,6 +193,9 @@ static inline u64 dsm_region_nr_resident(struct dsm_region *r)
  */
 int dsm_page_acquire(struct dsm_region *r, u64 index, u8 right,
 		     unsigned int flags, struct page **page);
+/* Likewise, and say in @right what right there is, which may be more. */
+int dsm_page_acquire_most(struct dsm_region *r, u64 index, u8 *right,
+			  unsigned int flags, struct page **page);
 
 /**
  * dsm_page_wait() - wait for the right to a page, but do not take the page

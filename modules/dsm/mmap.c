@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Faults: from a fault to a page in the page tables.
+ *
+ * Normal operation: the page is returned locked, so that the mapping is
+ * installed before a revocation, which takes the page lock, can look for it.
+ * What has to ask another node gives the mmap lock (or the VMA lock) up first,
+ * waits, and has the fault retried; FAULT_FLAG_RETRY_NOWAIT starts the fetch
+ * and waits for nothing, which is what KVM's async page faults are made of.
+ *
+ * The caller of page_mkwrite holds a reference to the page while we wait.  If
+ * the page is taken away meanwhile that reference is harmless, so it is counted
+ * with those of frames; the page is then another one, and the fault starts over.
+ *
+ * Where the kernel hands a fault over as a whole, coherent.c does what the
+ * handlers at the end of this file do.
+ */
+#include <linux/file.h>
+#include <linux/pagemap.h>
+
+#include "cluster.h"
+#include "coherent.h"
+#include "region.h"
+
+/* Pages that one read fault maps at most. */
+#define FAULT_AROUND	16
+
+static vm_fault_t errno_to_fault(int err)
+{
+	if (err == -ENOMEM)
+		return VM_FAULT_OOM;
+	/* The task is about to die; do not send it another signal. */
+	if (err == -EINTR)
+		return VM_FAULT_NOPAGE;
+	return VM_FAULT_SIGBUS;
+}
+
+static u64 file_pages(struct inode *inode)
+{
+	return DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE);
+}
+
+/*
+ * Wait outside the mmap lock if the caller allows it.
+ *
+ * Return: 0: wait inside; else what the fault handler returns.
+ */
+static vm_fault_t wait_unlocked(struct vm_fault *vmf, struct dsm_region *r,
+				u8 right)
+{
+	u32 ms = READ_ONCE(r->cluster->knobs.fault_timeout_ms);
+	struct file *file;
+
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_RETRY;
+	if (!fault_flag_allow_retry_first(vmf->flags))
+		return 0;
+	/* The file keeps the region while the VMA may go. */
+	file = get_file(vmf->vma->vm_file);
+	release_fault_lock(vmf);
+	dsm_page_wait(r, vmf->pgoff, right, ms);
+	fput(file);
+	return VM_FAULT_RETRY;
+}
+
+/**
+ * dsm_fault_get_page() - get what a fault needs
+ * @vmf:	the fault
+ * @right:	what it needs; then what there is
+ * @waited:	set if it took a wait
+ * @page:	the page, locked, with a reference; the file's as far as rmap goes
+ *
+ * Context: the lock of the fault is held, and given up if VM_FAULT_RETRY is
+ * returned and the flags of the fault say so.
+ * Return: 0; else what the handler is to return.
+ */
+vm_fault_t dsm_fault_get_page(struct vm_fault *vmf, u8 *right, bool *waited,
+			      struct page **page)
+{
+	struct inode *inode = file_inode(vmf->vma->vm_file);
+	struct dsm_region *r = dsm_inode_region(inode);
+	vm_fault_t ret;
+	int err;
+
+	if (vmf->pgoff >= file_pages(inode))
+		return VM_FAULT_SIGBUS;
+	err = dsm_page_acquire_most(r, vmf->pgoff, right, DSM_GET_NOWAIT, page);
+	if (err == -EAGAIN) {
+		ret = wait_unlocked(vmf, r, *right);
+		if (ret)
+			return ret;
+		*waited = true;
+		err = dsm_page_acquire_most(r, vmf->pgoff, right, 0, page);
+	}
+	if (err)
+		return errno_to_fault(err);
+	/* Truncation sets the size first, then takes the pages away. */
+	if (vmf->pgoff >= file_pages(inode)) {
+		unlock_page(*page);
+		put_page(*page);
+		return VM_FAULT_SIGBUS;
+	}
+	/* While someone maps it, the page is the file's as far as rmap goes. */
+	(*page)->mapping = inode->i_mapping;
+	(*page)->index = vmf->pgoff;
+	return 0;
+}
+
+/* Return: the page, locked, with a reference, if it is here and may be read. */
+static struct page *peek(struct dsm_region *r, u64 index)
+{
+	struct dsm_entry *e = dsm_entry_find(r, index);
+	struct page *page = NULL;
+
+	if (!e)
+		return NULL;
+	spin_lock_bh(&e->lock);
+	if (!test_bit(DSM_EF_DEAD, &e->flags) &&
+	    dsm_page_right(&e->core) >= DSM_RIGHT_READ)
+		page = e->page;
+	if (page) {
+		get_page(page);
+		/* A revocation takes the page lock, then this one: so try. */
+		if (!trylock_page(page)) {
+			put_page(page);
+			page = NULL;
+		}
+	}
+	if (page && __test_and_clear_bit(DSM_EF_PREFETCHED, &e->flags))
+		dsm_count(r->cluster, prefetch_hit);
+	spin_unlock_bh(&e->lock);
+	dsm_entry_put(e);
+	return page;
+}
+
+/**
+ * dsm_fault_ahead() - a fault wants to read: what about the pages behind?
+ * @vmf:	the fault
+ *
+ * Called before the page itself is asked for, so that it is the first of the
+ * frame.
+ */
+void dsm_fault_ahead(struct vm_fault *vmf)
+{
+	struct inode *inode = file_inode(vmf->vma->vm_file);
+
+	dsm_prefetch_read(dsm_inode_region(inode), vmf->pgoff, file_pages(inode));
+}
+
+/**
+ * dsm_fault_around() - map what is here of the next pages: a fault less for each
+ * @vmf:	the fault, of a reader, whose page is locked
+ */
+void dsm_fault_around(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct inode *inode = file_inode(vma->vm_file);
+	struct dsm_region *r = dsm_inode_region(inode);
+	unsigned long addr = vmf->address & PAGE_MASK;
+	u64 index = vmf->pgoff;
+	u64 end = min(file_pages(inode), index + FAULT_AROUND);
+
+	while (++index < end) {
+		struct page *page;
+		int err;
+
+		addr += PAGE_SIZE;
+		if (addr >= vma->vm_end || !(addr & ~PMD_MASK))
+			break;
+		page = peek(r, index);
+		if (!page)
+			break;
+		page->mapping = inode->i_mapping;
+		page->index = index;
+		err = vm_insert_page(vma, addr, page);
+		unlock_page(page);
+		put_page(page);
+		if (err)
+			break;
+	}
+	dsm_prefetch_mapped(r, vmf->pgoff, index - 1);
+}
+
+/**
+ * dsm_vm_fault() - the handler of a fault that core mm takes apart
+ * @vmf:	the fault
+ *
+ * Return: VM_FAULT_LOCKED and the page, or what is to be done instead.
+ */
+vm_fault_t dsm_vm_fault(struct vm_fault *vmf)
+{
+	bool write = vmf->flags & FAULT_FLAG_WRITE && vmf->vma->vm_flags & VM_SHARED;
+	u8 right = write ? DSM_RIGHT_WRITE : DSM_RIGHT_READ;
+	bool waited = false;
+	vm_fault_t ret;
+
+	if (!write)
+		dsm_fault_ahead(vmf);
+	ret = dsm_fault_get_page(vmf, &right, &waited, &vmf->page);
+	if (ret)
+		return ret;
+	if (!write)
+		dsm_fault_around(vmf);
+	return VM_FAULT_LOCKED | (waited ? VM_FAULT_MAJOR : 0);
+}
+
+static vm_fault_t dsm_vm_page_mkwrite(struct vm_fault *vmf)
+{
+	struct page *mapped = vmf->page;
+	struct page *page = NULL;
+	u8 right = DSM_RIGHT_WRITE;
+	bool waited = false;
+	vm_fault_t ret;
+
+	atomic_long_inc((atomic_long_t *)&mapped->private);
+	ret = dsm_fault_get_page(vmf, &right, &waited, &page);
+	atomic_long_dec((atomic_long_t *)&mapped->private);
+	/* Only NOPAGE and errors make do_page_mkwrite()'s callers return. */
+	if (ret)
+		return ret & VM_FAULT_RETRY ? ret | VM_FAULT_NOPAGE : ret;
+	put_page(page);
+	if (page != mapped) {
+		unlock_page(page);
+		return VM_FAULT_NOPAGE;
+	}
+	return VM_FAULT_LOCKED;
+}
+
+const struct vm_operations_struct dsm_vm_ops = {
+	.fault = dsm_vm_fault,
+	.page_mkwrite = dsm_vm_page_mkwrite,
+};
+
+int dsm_file_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct dsm_cluster *c = dsm_inode_region(file_inode(file))->cluster;
+
+	file_accessed(file);
+	vma->vm_ops = dsm_coherent_vm_ops(c) ?: &dsm_vm_ops;
+	/*
+	 * The pages are not in the page cache and not on the LRU: mlock must
+	 * not batch references to them, KSM and NUMA balancing must not look.
+	 */
+	vm_flags_set(vma, VM_MIXEDMAP);
+	return 0;
+}
