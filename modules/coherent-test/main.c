@@ -46,7 +46,8 @@ static vm_fault_t ct_coherent_fault(struct vm_fault *vmf)
 	atomic64_inc(&ct.hook);
 	if (vmf->flags & FAULT_FLAG_VMA_LOCK)
 		atomic64_inc(&ct.hook_vma);
-	ret = vm_coherent_map(vmf, page, ct.right[vmf->pgoff] == CT_WRITE);
+	ret = vm_coherent_map(vmf, vmf->address, page,
+			      ct.right[vmf->pgoff] == CT_WRITE);
 	unlock_page(page);
 	put_page(page);
 	return ret;

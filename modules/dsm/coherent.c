@@ -34,6 +34,13 @@
 
 /* ---- faults ---- */
 
+static bool map_page(struct vm_fault *vmf, unsigned long addr,
+		     struct page *page, u8 right)
+{
+	return vm_coherent_map(vmf, addr, page, right == DSM_RIGHT_WRITE) ==
+	       VM_FAULT_NOPAGE;
+}
+
 static vm_fault_t dsm_vm_coherent_fault(struct vm_fault *vmf)
 {
 	bool write = vmf->flags & FAULT_FLAG_WRITE;
@@ -47,9 +54,9 @@ static vm_fault_t dsm_vm_coherent_fault(struct vm_fault *vmf)
 	ret = dsm_fault_get_page(vmf, &right, &waited, &page);
 	if (ret)
 		return ret;
-	ret = vm_coherent_map(vmf, page, right == DSM_RIGHT_WRITE);
+	ret = vm_coherent_map(vmf, vmf->address, page, right == DSM_RIGHT_WRITE);
 	if (!write)
-		dsm_fault_around(vmf);
+		dsm_fault_around(vmf, map_page);
 	unlock_page(page);
 	put_page(page);
 	return ret | (waited ? VM_FAULT_MAJOR : 0);

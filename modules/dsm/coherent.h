@@ -55,7 +55,9 @@ static inline void dsm_coherent_pause(struct page *page, u8 right, unsigned int 
 vm_fault_t dsm_fault_get_page(struct vm_fault *vmf, u8 *right, bool *waited,
 			      struct page **page);
 void dsm_fault_ahead(struct vm_fault *vmf);
-void dsm_fault_around(struct vm_fault *vmf);
+void dsm_fault_around(struct vm_fault *vmf,
+		      bool (*map)(struct vm_fault *vmf, unsigned long addr,
+				  struct page *page, u8 right));
 vm_fault_t dsm_vm_fault(struct vm_fault *vmf);
 
 #endif

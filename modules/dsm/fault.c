@@ -13,7 +13,6 @@
 #include <linux/sched/signal.h>
 
 #include "cluster.h"
-#include "coherent.h"
 #include "hold.h"
 #include "node.h"
 #include "region.h"

@@ -107,7 +107,7 @@ vm_fault_t dsm_fault_get_page(struct vm_fault *vmf, u8 *right, bool *waited,
 }
 
 /* Return: the page, locked, with a reference, if it is here and may be read. */
-static struct page *peek(struct dsm_region *r, u64 index)
+static struct page *peek(struct dsm_region *r, u64 index, u8 *right)
 {
 	struct dsm_entry *e = dsm_entry_find(r, index);
 	struct page *page = NULL;
@@ -120,6 +120,7 @@ static struct page *peek(struct dsm_region *r, u64 index)
 		page = e->page;
 	if (page) {
 		get_page(page);
+		*right = dsm_page_right(&e->core);
 		/* A revocation takes the page lock, then this one: so try. */
 		if (!trylock_page(page)) {
 			put_page(page);
@@ -150,8 +151,11 @@ void dsm_fault_ahead(struct vm_fault *vmf)
 /**
  * dsm_fault_around() - map what is here of the next pages: a fault less for each
  * @vmf:	the fault, of a reader, whose page is locked
+ * @map:	maps a page at an address; it may be given so much of a right
  */
-void dsm_fault_around(struct vm_fault *vmf)
+void dsm_fault_around(struct vm_fault *vmf,
+		      bool (*map)(struct vm_fault *vmf, unsigned long addr,
+				  struct page *page, u8 right))
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct inode *inode = file_inode(vma->vm_file);
@@ -162,23 +166,31 @@ void dsm_fault_around(struct vm_fault *vmf)
 
 	while (++index < end) {
 		struct page *page;
-		int err;
+		u8 right;
+		bool ok;
 
 		addr += PAGE_SIZE;
 		if (addr >= vma->vm_end || !(addr & ~PMD_MASK))
 			break;
-		page = peek(r, index);
+		page = peek(r, index, &right);
 		if (!page)
 			break;
 		page->mapping = inode->i_mapping;
 		page->index = index;
-		err = vm_insert_page(vma, addr, page);
+		ok = map(vmf, addr, page, right);
 		unlock_page(page);
 		put_page(page);
-		if (err)
+		if (!ok)
 			break;
 	}
 	dsm_prefetch_mapped(r, vmf->pgoff, index - 1);
+}
+
+/* Writes have to come through page_mkwrite, whatever the right. */
+static bool insert_page(struct vm_fault *vmf, unsigned long addr,
+			struct page *page, u8 right)
+{
+	return !vm_insert_page(vmf->vma, addr, page);
 }
 
 /**
@@ -200,7 +212,7 @@ vm_fault_t dsm_vm_fault(struct vm_fault *vmf)
 	if (ret)
 		return ret;
 	if (!write)
-		dsm_fault_around(vmf);
+		dsm_fault_around(vmf, insert_page);
 	return VM_FAULT_LOCKED | (waited ? VM_FAULT_MAJOR : 0);
 }
 
