@@ -10,6 +10,8 @@
 /* As dsm.ko waits in its worker. */
 #define FIRST_US	50
 #define STEPS		8
+/* Looks at most until the pin is there. */
+#define MAX_START	1000
 
 static ktime_t unpinned_at;
 
@@ -73,6 +75,8 @@ long ct_wait(struct ct_wait *w)
 	if (w->page >= CT_NR_PAGES)
 		return -EINVAL;
 	folio = page_folio(ct.page[w->page]);
+	for (int i = 0; i < MAX_START && !folio_maybe_dma_pinned(folio); i++)
+		usleep_range(FIRST_US, 2 * FIRST_US);
 	for (int i = 0; i < STEPS && !unused(folio); i++) {
 		unsigned int us = FIRST_US << i;
 
