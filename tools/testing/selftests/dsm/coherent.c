@@ -27,7 +27,7 @@
 #define DEV	"/dev/coherent-test"
 #define LEN	(CT_NR_PAGES * PG)
 
-bool dsm_wanted = false;
+bool dsm_wanted;	/* false: this test needs no dsmfs */
 
 static int load(const char *verb)
 {
