@@ -133,12 +133,6 @@ static void mount_root(void)
 	mkdirs("/rw/work");
 	mount_at("overlay", "root", NEW, 0, "lowerdir=/host,upperdir=/rw/upper,workdir=/rw/work");
 
-	/* The tree under test may change under a running cluster: not cached. */
-	snprintf(path, sizeof(path), NEW "%s", param("MEMOS_TOP"));
-	mount_at("9p", "top", path, MS_RDONLY, V9FS "cache=none");
-	snprintf(path, sizeof(path), NEW "%s/build", param("MEMOS_TOP"));
-	mount_at("9p", "build", path, 0, V9FS "cache=none");
-
 	mount_at("devtmpfs", "dev", NEW "/dev", 0, NULL);
 	mount_at("proc", "proc", NEW "/proc", 0, NULL);
 	mount_at("sysfs", "sys", NEW "/sys", 0, NULL);
@@ -146,6 +140,16 @@ static void mount_root(void)
 	mount_at("tmpfs", "tmp", NEW "/tmp", 0, "mode=1777");
 	mount_at("tmpfs", "shm", NEW "/dev/shm", 0, "mode=1777");
 	mount_at("devpts", "devpts", NEW "/dev/pts", 0, "mode=620,ptmxmode=666");
+
+	/*
+	 * The tree under test may change under a running cluster: not cached. It may be
+	 * anywhere, below /tmp as well.
+	 */
+	snprintf(path, sizeof(path), NEW "%s", param("MEMOS_TOP"));
+	mount_at("9p", "top", path, MS_RDONLY, V9FS "cache=none");
+	snprintf(path, sizeof(path), NEW "%s/build", param("MEMOS_TOP"));
+	mount_at("9p", "build", path, 0, V9FS "cache=none");
+
 	mkdirs(NEW "/usr/local/bin");
 	copy_self(NEW "/usr/local/bin/dsm-barrier");
 }
