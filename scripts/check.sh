@@ -25,5 +25,9 @@ if [ -n "${FULL-}" ]; then
 	# Builds the debug kernel if it is not in ~/.cache/memos: 16 minutes on two cores.
 	part modules-debug modules KERNEL=debug
 	part selftests-debug selftests KERNEL=debug
+	part patches patches-check
+	# Likewise the patched one.
+	part modules-patched modules KERNEL=qemu-patched
+	part selftests-patched selftests KERNEL=qemu-patched
 fi
 $tally sum
