@@ -21,6 +21,8 @@
  * and sees it clear is done before anything is destroyed.  The peer's lock makes
  * sure that a connection found there is not freed; it is the innermost.
  */
+#include <linux/delay.h>
+#include <linux/netdevice.h>
 #include <linux/slab.h>
 
 #include "cluster_types.h"
@@ -169,6 +171,28 @@ void dsm_conn_teardown(struct dsm_conn *conn)
 }
 
 /*
+ * While the queue of a network device that lost its carrier is taken down, a packet
+ * that is sent is an error, and a message of ib_cm that meets one makes soft-RoCE
+ * stop its queue pair 1 for good: no connection comes about any more, whatever the
+ * carrier.  So nothing is to be said until that is over, and then no one listens.
+ */
+#define CARRIER_LOSS_MS	1000
+
+static bool dsm_conn_has_carrier(const struct dsm_conn *conn)
+{
+	const struct rdma_dev_addr *addr = &conn->id->route.addr.dev_addr;
+	struct net_device *dev;
+	bool ok = true;
+
+	rcu_read_lock();
+	dev = addr->net ? dev_get_by_index_rcu(addr->net, addr->bound_dev_if) : NULL;
+	if (dev)
+		ok = netif_carrier_ok(dev);
+	rcu_read_unlock();
+	return ok;
+}
+
+/*
  * The device may be gone as soon as the id is, so that comes last.  It may take
  * its time (ib_cm waits for its own messages); a new connection need not wait.
  */
@@ -176,13 +200,15 @@ static void dsm_conn_close(struct work_struct *work)
 {
 	struct dsm_conn *conn = container_of(work, struct dsm_conn, close);
 	struct dsm_rdma_peer *peer = conn->peer;
+	bool carrier = dsm_conn_has_carrier(conn);
 
 	dsm_conn_shut(conn);
 	/* A handler that did not see it has ended; setting up is done there. */
 	rdma_lock_handler(conn->id);
 	rdma_unlock_handler(conn->id);
 	/* The peer shall not have to find out; an error means it knows. */
-	rdma_disconnect(conn->id);
+	if (carrier)
+		rdma_disconnect(conn->id);
 	dsm_conn_teardown(conn);
 	if (conn->up)
 		dsm_node_lost(conn->node);
@@ -192,6 +218,9 @@ static void dsm_conn_close(struct work_struct *work)
 	peer->nr_closed++;
 	wake_up_all(&peer->closed);
 	spin_unlock_bh(&peer->lock);
+	/* It says goodbye as well. */
+	if (!carrier)
+		msleep(CARRIER_LOSS_MS);
 	rdma_destroy_id(conn->id);
 	dsm_conn_free(conn);
 }
