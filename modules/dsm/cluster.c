@@ -37,7 +37,6 @@
 
 #include "cluster.h"
 #include "ctrl.h"
-#include "hold.h"
 #include "membership.h"
 #include "meta.h"
 #include "node.h"
@@ -136,7 +135,6 @@ static struct dsm_cluster *alloc_cluster(const struct dsm_config *cfg)
 	xa_init_flags(&c->calls, XA_FLAGS_ALLOC1);
 	INIT_LIST_HEAD(&c->list);
 	dsm_membership_init(c);
-	dsm_hold_init(c);
 	return c;
 }
 

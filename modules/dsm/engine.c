@@ -643,6 +643,7 @@ int dsm_engine_start(struct dsm_cluster *c)
 
 	if (!b)
 		return -ENOMEM;
+	dsm_hold_init(c);
 	spin_lock_init(&b->lock);
 	INIT_LIST_HEAD(&b->list);
 	INIT_DELAYED_WORK(&b->work, backlog_work);
