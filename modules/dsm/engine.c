@@ -283,7 +283,7 @@ static u8 step_once(struct dsm_entry *e, const struct dsm_event *ev,
 		       old, e->core.state, old_dir,
 		       d ? d->state : DSM_NR_DIR_STATES, out->verdict);
 	if (was_asking && !is_asking(e) && ev->kind == DSM_EK_MSG)
-		dsm_hold_sample(e->region->cluster, (u32)ev->now_us - e->sent_us);
+		dsm_hold_sample(e->region->cluster, e->user, (u32)ev->now_us - e->sent_us);
 	if (old == DSM_PS_E && e->core.state == DSM_PS_E_AWAY &&
 	    !test_bit(DSM_EF_PREFETCHED, &e->flags))
 		dsm_hold_lost(e->region, e->user, e->index);

@@ -7,7 +7,6 @@
  * revocation takes the page lock, so the right stays until the page is unlocked.
  * mmap.c and io.c are the users.
  */
-#include <linux/file.h>
 #include <linux/highmem.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>

@@ -34,10 +34,15 @@ void dsm_hold_init(struct dsm_cluster *c)
 
 u8 dsm_hold_user(struct dsm_region *r)
 {
+	u8 user;
+
+	if (!READ_ONCE(r->cluster->knobs.turn_us))
+		return DSM_HOLD_NOBODY;
 	if (!current->mm || current->flags & PF_KTHREAD)
 		return READ_ONCE(r->user);
-	WRITE_ONCE(r->user, 1 + hash_ptr(current, DSM_HOLD_BITS));
-	return READ_ONCE(r->user);
+	user = 1 + hash_ptr(current, DSM_HOLD_BITS);
+	WRITE_ONCE(r->user, user);
+	return user;
 }
 
 /* Shortest round trip of this window and the one before; 0: none seen. */
@@ -65,6 +70,8 @@ void dsm_hold_begin(struct dsm_region *r, u8 user)
 {
 	struct dsm_hold_user *u = &r->cluster->hold.user[user];
 
+	if (user == DSM_HOLD_NOBODY)
+		return;
 	spin_lock_bh(&u->lock);
 	if (current->mm)
 		u->pid = task_pid_nr(current);
@@ -76,6 +83,8 @@ void dsm_hold_end(struct dsm_region *r, u8 user, u64 index)
 {
 	struct dsm_hold_user *u = &r->cluster->hold.user[user];
 
+	if (user == DSM_HOLD_NOBODY)
+		return;
 	spin_lock_bh(&u->lock);
 	dsm_turn_end(&u->turn, page_number(r, index), ktime_to_us(ktime_get()));
 	spin_unlock_bh(&u->lock);
@@ -85,7 +94,7 @@ void dsm_hold_lost(struct dsm_region *r, u8 user, u64 index)
 {
 	struct dsm_hold_user *u = &r->cluster->hold.user[user];
 
-	if (user == DSM_HOLD_NOBODY || !READ_ONCE(r->cluster->knobs.turn_us))
+	if (user == DSM_HOLD_NOBODY)
 		return;
 	spin_lock_bh(&u->lock);
 	if (u->region != r->id)
@@ -129,10 +138,11 @@ static bool is_asleep(pid_t pid)
 void dsm_hold_event(struct dsm_region *r, u8 user, struct dsm_event *ev)
 {
 	struct dsm_hold_user *u = &r->cluster->hold.user[user];
-	u64 quiet = quiet_us(r->cluster);
+	u64 quiet;
 
-	if (user == DSM_HOLD_NOBODY || !READ_ONCE(r->cluster->knobs.turn_us))
+	if (user == DSM_HOLD_NOBODY)
 		return;
+	quiet = quiet_us(r->cluster);
 	spin_lock_bh(&u->lock);
 	/* While a kernel thread waits for it, and until it is woken, it sleeps as well. */
 	if (u->turn.waiting || ev->now_us < u->turn.last_us + quiet || !is_asleep(u->pid))
@@ -153,10 +163,12 @@ void dsm_hold_over(struct dsm_region *r, u8 user)
 }
 
 /* Races cost a sample, no more. */
-void dsm_hold_sample(struct dsm_cluster *c, u32 us)
+void dsm_hold_sample(struct dsm_cluster *c, u8 user, u32 us)
 {
 	u32 now = READ_ONCE(c->hold.shortest_us);
 
+	if (user == DSM_HOLD_NOBODY)
+		return;
 	us = clamp(us, 1u, SAMPLE_MAX_US);
 	if (!now || us < now)
 		WRITE_ONCE(c->hold.shortest_us, us);

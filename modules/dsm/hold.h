@@ -19,7 +19,8 @@ void dsm_hold_init(struct dsm_cluster *c);
  * @r:	the region
  *
  * Context: Any. A kernel thread asks for whoever asked last in the region.
- * Return: a number for the others, DSM_HOLD_NOBODY if there is nobody.
+ * Return: a number for the others, which do nothing for DSM_HOLD_NOBODY: there is nobody,
+ * or turns are switched off.
  */
 u8 dsm_hold_user(struct dsm_region *r);
 
@@ -84,11 +85,12 @@ void dsm_hold_regain(struct dsm_region *r, u8 user, u64 index);
 /**
  * dsm_hold_sample() - the answer to a request took so long
  * @c:		the cluster
+ * @user:	from dsm_hold_user()
  * @us:		microseconds
  *
  * Context: Any.
  */
-void dsm_hold_sample(struct dsm_cluster *c, u32 us);
+void dsm_hold_sample(struct dsm_cluster *c, u8 user, u32 us);
 
 /**
  * dsm_hold_max_us() - how long a page is kept at most while its user is busy

@@ -25,8 +25,8 @@
 #include "cluster.h"
 #include "coherent.h"
 #include "node.h"
-#include "revoke.h"
 #include "region.h"
+#include "revoke.h"
 #include "trace.h"
 
 #define POLL_FIRST_US	50
@@ -114,7 +114,6 @@ static void report(struct dsm_entry *e, bool done)
 	}
 }
 
-/* Return: is a revocation of the page under way? Then @v has references. */
 bool dsm_revoke_begin(struct dsm_entry *e, struct dsm_revocation *v)
 {
 	bool ret;

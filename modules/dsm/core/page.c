@@ -9,8 +9,8 @@
  *
  * Taking away: home serves one request for a page at a time, so at most one
  * demand (INV or FWDS) is out to a node.  It is put off until the copy has been
- * held long enough, and while its user needs it (turn.h); then the shell unmaps or write-protects the page, and only
- * when that is REVOKED does the reply go out.
+ * held long enough, and while its user needs it (turn.h); then the shell unmaps
+ * or write-protects the page, and only when that is REVOKED does the reply go out.
  *
  * After the home has moved: the old home's answer and the new home's next demand
  * come on different links, so the demand can be first.  A demand that only makes
@@ -256,15 +256,18 @@ static bool is_older(const struct dsm_demand *d, const struct dsm_event *ev)
 	return d->requester < ev->self;
 }
 
-/* Until when the page is kept; a time that is over if it is not kept any more. */
+/*
+ * Until when the page is kept; a time that is over if it is not kept any more. Says
+ * so if it only is because its user's time with it is up.
+ */
 static u64 held_until(const struct dsm_ctx *c)
 {
 	const struct dsm_event *ev = c->ev;
 	const struct dsm_page *p = c->p;
 	u64 until = ev->busy_until_us;
 
-	if (!p->hold_max_us || ev->now_us < p->held_until || until <= ev->now_us ||
-	    is_older(&p->demand, ev))
+	if (ev->now_us < p->held_until || p->held_max_until <= p->held_until ||
+	    until <= ev->now_us || is_older(&p->demand, ev))
 		return p->held_until;
 	if (ev->now_us >= p->held_max_until) {
 		c->out->turn_over = true;

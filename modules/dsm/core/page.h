@@ -35,7 +35,7 @@ struct dsm_demand {
  * @acks_got:	IX, SX: replies collected so far
  * @tid:	transaction id of the request that is out
  * @hold_us:	how long the copy being asked for is to be held
- * @hold_max_us: how long at most, while its user is busy with other pages
+ * @hold_max_us: how long at most, while its user is busy with other pages; 0: no longer
  * @held_until:	S, SX, E: not taken away before this time, microseconds
  * @held_max_until: S, SX, E: nor before this, while its user is busy
  * @demand:	S, SX, E: waits for @held_until; *_AWAY, *_DOWN, *_PARK: for

@@ -36,7 +36,7 @@ enum dsm_event_kind {
  * @page:	page index in the region
  * @fresh_tid:	READ, WRITE, REVOKED: an id this node never used, not 0
  * @hold_us:	READ, WRITE: how long the page is to be held once it is granted
- * @hold_max_us: READ, WRITE: how long at most, while its user is busy
+ * @hold_max_us: READ, WRITE: how long at most, while its user is busy; 0: no longer
  * @busy_until_us: until when the page's user here needs it, see dsm_turn_busy_until()
  * @age:	of that user's turn, see turn.h
  * @now_us:	monotonic time, microseconds

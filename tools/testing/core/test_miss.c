@@ -329,23 +329,23 @@ TEST(a_granted_page_is_held)
 	store(2);
 }
 
-/* Node 1 has the page and its user waits for others; node 2 wants to write to it. */
-static u64 wanted_from_a_busy_user(u16 age_of_1, u16 age_of_2)
+/* A node has the page and its user waits for others; another wants to write to it. */
+static u64 wanted_from_busy(u16 holder, u16 age, u16 other, u16 others_age)
 {
 	u64 began;
 
 	start(3, 0);
-	c.node[1].hold_us = 100;
-	c.node[1].hold_max_us = 1600;
-	c.node[1].user_busy = true;
-	c.node[1].age = age_of_1;
-	c.node[2].age = age_of_2;
+	c.node[holder].hold_us = 100;
+	c.node[holder].hold_max_us = 1600;
+	c.node[holder].user_busy = true;
+	c.node[holder].age = age;
+	c.node[other].age = others_age;
 	began = c.now;
-	do_write(1);
-	want_write(2);
-	DELIVER(2, 0, GETX);
-	DELIVER(0, 1, INV);
-	PAGE_IS(1, E);
+	do_write(holder);
+	want_write(other);
+	DELIVER(other, 0, GETX);
+	DELIVER(0, holder, INV);
+	PAGE_IS(holder, E);
 	return began;
 }
 
@@ -358,7 +358,7 @@ static void taken_from_1(void)
 
 TEST(a_page_is_held_while_its_user_waits_for_others)
 {
-	u64 began = wanted_from_a_busy_user(20, 10);
+	u64 began = wanted_from_busy(1, 20, 2, 10);
 
 	c.now += 100;
 	timer(1);
@@ -371,7 +371,7 @@ TEST(a_page_is_held_while_its_user_waits_for_others)
 
 TEST(a_busy_user_keeps_a_page_within_the_limit)
 {
-	u64 began = wanted_from_a_busy_user(2000, 10);
+	u64 began = wanted_from_busy(1, 2000, 2, 10);
 
 	for (int looks = 0; c.node[1].p.state == DSM_PS_E; looks++) {
 		CHECK(looks < 20 && !c.node[1].turn_over);
@@ -384,7 +384,7 @@ TEST(a_busy_user_keeps_a_page_within_the_limit)
 
 TEST(an_older_user_gets_the_page_of_a_busy_one)
 {
-	u64 began = wanted_from_a_busy_user(10, 20);
+	u64 began = wanted_from_busy(1, 10, 2, 20);
 
 	timer(1);
 	CHECK(c.now == began + 100 && !c.node[1].turn_over);
@@ -393,7 +393,7 @@ TEST(an_older_user_gets_the_page_of_a_busy_one)
 
 TEST(who_waits_for_a_busy_user_becomes_older)
 {
-	u64 began = wanted_from_a_busy_user(20, 10);
+	u64 began = wanted_from_busy(1, 20, 2, 10);
 
 	c.node[1].age = 10;	/* it goes on, and was quiet in between */
 	for (int looks = 0; c.node[1].p.state == DSM_PS_E; looks++) {
@@ -406,23 +406,32 @@ TEST(who_waits_for_a_busy_user_becomes_older)
 
 TEST(of_two_users_of_one_age_the_lower_node_wins)
 {
-	u64 began;
+	u64 began = wanted_from_busy(2, 0, 1, 0);
 
-	start(3, 0);
-	c.node[1].hold_us = 100;
-	c.node[2].hold_us = 100;
-	c.node[2].hold_max_us = 1600;
-	c.node[2].user_busy = true;
-	began = c.now;
-	do_write(2);
-	want_write(1);
-	DELIVER(1, 0, GETX);
-	DELIVER(0, 2, INV);
 	timer(2);
 	CHECK(c.now == began + 100);
 	PAGE_IS(2, I);
 	settle();
 	store(1);
+}
+
+TEST(a_page_that_was_pushed_here_is_kept_for_no_one)
+{
+	wanted_from_busy(1, 2000, 2, 10);
+	c.node[1].user_busy = false;
+	settle();
+	do_write(0);
+	evict(0, 1);
+	settle();
+	PAGE_IS(1, E);
+	c.node[1].user_busy = true;
+	want_write(2);
+	DELIVER(2, 0, GETX);
+	DELIVER(0, 1, INV);
+	PAGE_IS(1, I);
+	CHECK(!c.node[1].turn_over);
+	settle();
+	store(2);
 }
 
 TEST(the_age_of_a_request_survives_the_queue)

@@ -32,6 +32,18 @@ TEST(an_entry_moves)
 	}
 }
 
+/* What the shell makes where there is no entry is what HANDOFF makes of an empty one. */
+TEST(an_entry_of_a_node_that_leaves_has_moved)
+{
+	struct dsm_dir d;
+
+	dsm_dir_init_moved(&d, 1);
+	start(3, 0);
+	hand_off(0, 1);
+	c.node[0].d.busy = NULL;
+	CHECK(!memcmp(&d, &c.node[0].d, sizeof(d)));
+}
+
 TEST(an_entry_moves_on)
 {
 	start(4, 0);

@@ -31,7 +31,7 @@ extern int dsm_node;		/* DSM_NODE */
 extern int dsm_nodes;		/* DSM_NODES */
 extern const char *dsm_mnt;	/* DSM_MNT */
 extern bool dsm_real;		/* DSM_MNT is a dsmfs */
-extern bool dsm_wanted;	/* it has to be */
+extern bool dsm_wanted;	/* false: the test is not about dsmfs */
 
 /* @n loops, times DSM_SCALE percent, at least 1. */
 unsigned long dsm_scale(unsigned long n);
