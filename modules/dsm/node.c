@@ -3,7 +3,8 @@
  * A peer: its life, and that of the connections under it.
  *
  * Normal operation: of two nodes the one with the lower number connects; it
- * tries every reconnect_ms for as long as the peer is wanted.  Frames flow as
+ * tries every reconnect_ms (more slowly if many are missing) for as long as the
+ * peer is wanted.  Frames flow as
  * node_tx.c and node_rx.c say.  An idle link carries an ACK frame every
  * heartbeat_ms.
  *
@@ -348,12 +349,27 @@ static enum tick_action dsm_node_tick_locked(struct dsm_node *n)
 	return n->c->self < n->id ? TICK_CONNECT : TICK_NONE;
 }
 
+/* So many peers are tried in reconnect_ms; if more are missing, each waits longer. */
+#define DSM_NODE_TRIES	16
+
+static u32 dsm_node_missing(const struct dsm_cluster *c)
+{
+	u32 nr = 0;
+
+	for (u16 id = 0; id < c->nr_nodes; id++)
+		nr += c->node[id] && READ_ONCE(c->node[id]->running) &&
+		      !READ_ONCE(c->node[id]->connected);
+	return nr;
+}
+
 static unsigned long dsm_node_tick_delay(struct dsm_node *n)
 {
 	u32 ms = READ_ONCE(n->c->knobs.reconnect_ms);
 
-	if (n->connected)
+	if (READ_ONCE(n->connected))
 		ms = max(READ_ONCE(n->c->knobs.dead_ms) / 4, 1u);
+	else
+		ms *= max(dsm_node_missing(n->c) / DSM_NODE_TRIES, 1u);
 	return msecs_to_jiffies(ms);
 }
 
@@ -362,6 +378,7 @@ static void dsm_node_tick(struct work_struct *work)
 	struct dsm_node *n = container_of(to_delayed_work(work),
 					  struct dsm_node, tick);
 	enum tick_action action;
+	unsigned long delay;
 
 	spin_lock_bh(&n->lock);
 	action = dsm_node_tick_locked(n);
@@ -384,9 +401,10 @@ static void dsm_node_tick(struct work_struct *work)
 		break;
 	}
 
+	delay = dsm_node_tick_delay(n);
 	spin_lock_bh(&n->lock);
 	if (n->running && n->link.state != DSM_LS_DEAD)
-		queue_delayed_work(n->c->ctl_wq, &n->tick, dsm_node_tick_delay(n));
+		queue_delayed_work(n->c->ctl_wq, &n->tick, delay);
 	spin_unlock_bh(&n->lock);
 }
 

@@ -219,7 +219,8 @@ static int dsm_rdma_connect(struct dsm_node *n)
 
 	spin_lock_bh(&peer->lock);
 	busy = peer->conn;
-	if (busy && !peer->conn->up && time_before(peer->conn->started, late)) {
+	if (busy && !peer->conn->up && !test_bit(0, &peer->conn->failed) &&
+	    time_before(peer->conn->started, late)) {
 		dsm_conn_say(peer->conn, -ETIMEDOUT, "no answer", NULL);
 		dsm_conn_fail(peer->conn);
 	}

@@ -235,7 +235,7 @@ static long resident_mb(void)
 /* Node 0 writes more than it may keep; all of it is there. */
 DSMFS_TEST(memory_adds_up)
 {
-	const unsigned long limit_mb = 8, pages = 3 * limit_mb * 256 / 2;
+	const unsigned long limit_mb = dsm_scale(8), pages = 3 * limit_mb * 256 / 2;
 	long old = knob_get("memory_limit_mb");
 	unsigned long kept = 0;
 
