@@ -30,7 +30,7 @@ compiles() { # LABEL y|n
 # Objects of the .c files the series touches, as far as there are any yet.
 objects() { # y|n
 	for f in $(touched); do
-		case $f in mm/*.c) ;; *) continue ;; esac
+		case $f:$1 in mm/*.c:? | arch/x86/kvm/*.c:y) ;; *) continue ;; esac
 		[ -e "$tree/$f" ] || continue
 		[ "$1" = y ] || [ -e "$src/$f" ] || continue
 		echo "${f%.c}.o"
