@@ -49,7 +49,8 @@ struct dsm_loop_pair;
  * @pair:	both directions
  * @from:	the receiver, as the sender knows it
  * @to:		the sender, as the receiver knows it
- * @lock:	protects @frames
+ * @lock:	protects @open, @frames
+ * @open:	frames are delivered: both ends are connected
  * @frames:	under way, in order
  * @timer:	delivers the first one
  */
@@ -57,7 +58,8 @@ struct dsm_loop_pipe {
 	struct dsm_loop_pair *pair;
 	struct dsm_node *from;
 	struct dsm_node *to;
-	spinlock_t lock;	/* protects frames */
+	spinlock_t lock;	/* protects open, frames */
+	bool open;
 	struct list_head frames;
 	struct hrtimer timer;
 };
@@ -202,10 +204,23 @@ static int dsm_loop_post(struct dsm_node *n, struct dsm_tx *tx, bool more)
 	spin_lock_bh(&pipe->lock);
 	first = list_empty(&pipe->frames);
 	list_add_tail(&tx->posted, &pipe->frames);
-	if (first)
+	if (first && pipe->open)
 		hrtimer_start(&pipe->timer, tx->due, HRTIMER_MODE_ABS_SOFT);
 	spin_unlock_bh(&pipe->lock);
 	return 0;
+}
+
+/* Both ends are connected: what was posted meanwhile may be delivered. */
+static void dsm_loop_open(struct dsm_loop_pipe *pipe)
+{
+	struct dsm_tx *tx;
+
+	spin_lock_bh(&pipe->lock);
+	pipe->open = true;
+	tx = list_first_entry_or_null(&pipe->frames, struct dsm_tx, posted);
+	if (tx)
+		hrtimer_start(&pipe->timer, tx->due, HRTIMER_MODE_ABS_SOFT);
+	spin_unlock_bh(&pipe->lock);
 }
 
 static void dsm_loop_purge(struct dsm_loop_pipe *pipe)
@@ -291,6 +306,8 @@ static int dsm_loop_up(struct dsm_loop_pair *pair, struct dsm_node *n,
 	pair->pipe[1].to = n;
 	n->transport = &pair->pipe[0];
 	m->transport = &pair->pipe[1];
+	pair->pipe[0].open = false;
+	pair->pipe[1].open = false;
 	WRITE_ONCE(pair->broken, false);
 
 	err = dsm_node_connected(m, &of_lo);
@@ -299,10 +316,11 @@ static int dsm_loop_up(struct dsm_loop_pair *pair, struct dsm_node *n,
 	err = dsm_node_connected(n, &of_hi);
 	if (!err) {
 		pair->up = true;
+		dsm_loop_open(&pair->pipe[0]);
+		dsm_loop_open(&pair->pipe[1]);
 		return 0;
 	}
 	WRITE_ONCE(pair->broken, true);
-	hrtimer_cancel(&pair->pipe[1].timer);
 	dsm_node_lost(m);
 	dsm_loop_purge(&pair->pipe[1]);
 	return err;
