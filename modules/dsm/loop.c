@@ -4,8 +4,8 @@
  *
  * Normal operation: two nodes share a pair of pipes, one a direction.  A frame
  * is delivered by a timer in softirq, as completions of RDMA are, loop_delay_us
- * after it was posted, with its payload copied to a fresh page, as if it had
- * come over a wire.
+ * after it was posted, and not before both nodes know of the connection, with
+ * its payload copied to a fresh page, as if it had come over a wire.
  *
  * Recovery: loop_drop_ppm of the frames break the connection: the frame and all
  * behind it are gone, as with a reliable connection over RDMA.  loop_dup_ppm of
@@ -49,8 +49,7 @@ struct dsm_loop_pair;
  * @pair:	both directions
  * @from:	the receiver, as the sender knows it
  * @to:		the sender, as the receiver knows it
- * @lock:	protects @open, @frames
- * @open:	frames are delivered: both ends are connected
+ * @lock:	protects @frames
  * @frames:	under way, in order
  * @timer:	delivers the first one
  */
@@ -58,8 +57,7 @@ struct dsm_loop_pipe {
 	struct dsm_loop_pair *pair;
 	struct dsm_node *from;
 	struct dsm_node *to;
-	spinlock_t lock;	/* protects open, frames */
-	bool open;
+	spinlock_t lock;	/* protects frames */
 	struct list_head frames;
 	struct hrtimer timer;
 };
@@ -67,7 +65,8 @@ struct dsm_loop_pipe {
 /**
  * struct dsm_loop_pair - two nodes
  * @pipe:	0: from the lower one to the higher one
- * @up:		connected; dsm_loop_mutex
+ * @up:		both nodes know of the connection: frames are delivered;
+ *		written under dsm_loop_mutex
  * @broken:	no frame passes any more
  * @break_work:	takes it down
  */
@@ -204,19 +203,18 @@ static int dsm_loop_post(struct dsm_node *n, struct dsm_tx *tx, bool more)
 	spin_lock_bh(&pipe->lock);
 	first = list_empty(&pipe->frames);
 	list_add_tail(&tx->posted, &pipe->frames);
-	if (first && pipe->open)
+	if (first && READ_ONCE(pipe->pair->up))
 		hrtimer_start(&pipe->timer, tx->due, HRTIMER_MODE_ABS_SOFT);
 	spin_unlock_bh(&pipe->lock);
 	return 0;
 }
 
-/* Both ends are connected: what was posted meanwhile may be delivered. */
-static void dsm_loop_open(struct dsm_loop_pipe *pipe)
+/* Frames that were posted before the pair was up; later ones start the timer. */
+static void dsm_loop_begin(struct dsm_loop_pipe *pipe)
 {
 	struct dsm_tx *tx;
 
 	spin_lock_bh(&pipe->lock);
-	pipe->open = true;
 	tx = list_first_entry_or_null(&pipe->frames, struct dsm_tx, posted);
 	if (tx)
 		hrtimer_start(&pipe->timer, tx->due, HRTIMER_MODE_ABS_SOFT);
@@ -244,7 +242,7 @@ static void dsm_loop_down(struct dsm_loop_pair *pair)
 	 * losses are told; a post() in between starts a timer that does nothing.
 	 */
 	WRITE_ONCE(pair->broken, true);
-	pair->up = false;
+	WRITE_ONCE(pair->up, false);
 	hrtimer_cancel(&pair->pipe[0].timer);
 	hrtimer_cancel(&pair->pipe[1].timer);
 	dsm_node_lost(pair->pipe[0].from);
@@ -306,8 +304,6 @@ static int dsm_loop_up(struct dsm_loop_pair *pair, struct dsm_node *n,
 	pair->pipe[1].to = n;
 	n->transport = &pair->pipe[0];
 	m->transport = &pair->pipe[1];
-	pair->pipe[0].open = false;
-	pair->pipe[1].open = false;
 	WRITE_ONCE(pair->broken, false);
 
 	err = dsm_node_connected(m, &of_lo);
@@ -315,9 +311,9 @@ static int dsm_loop_up(struct dsm_loop_pair *pair, struct dsm_node *n,
 		return err;
 	err = dsm_node_connected(n, &of_hi);
 	if (!err) {
-		pair->up = true;
-		dsm_loop_open(&pair->pipe[0]);
-		dsm_loop_open(&pair->pipe[1]);
+		WRITE_ONCE(pair->up, true);
+		dsm_loop_begin(&pair->pipe[0]);
+		dsm_loop_begin(&pair->pipe[1]);
 		return 0;
 	}
 	WRITE_ONCE(pair->broken, true);

@@ -3,10 +3,9 @@
  * A peer: its life, and that of the connections under it.
  *
  * Normal operation: of two nodes the one with the lower number connects; it
- * tries every reconnect_ms (more slowly if many are missing) for as long as the
- * peer is wanted.  Frames flow as
- * node_tx.c and node_rx.c say.  An idle link carries an ACK frame every
- * heartbeat_ms.
+ * tries every reconnect_ms, more slowly if it has many to try, for as long as
+ * the peer is wanted.  Frames flow as node_tx.c and node_rx.c say.  An idle link
+ * carries an ACK frame every heartbeat_ms.
  *
  * Recovery: a connection without a sign of life for dead_ms is dropped, and a
  * peer without a connection for dead_ms is reported lost, once an outage.  What
@@ -352,24 +351,30 @@ static enum tick_action dsm_node_tick_locked(struct dsm_node *n)
 /* So many peers are tried in reconnect_ms; if more are missing, each waits longer. */
 #define DSM_NODE_TRIES	16
 
+/* Peers that this node has to connect to. */
 static u32 dsm_node_missing(const struct dsm_cluster *c)
 {
 	u32 nr = 0;
 
-	for (u16 id = 0; id < c->nr_nodes; id++)
-		nr += c->node[id] && READ_ONCE(c->node[id]->running) &&
-		      !READ_ONCE(c->node[id]->connected);
+	for (u16 id = c->self + 1; id < c->nr_nodes; id++)
+		nr += c->node[id] && !READ_ONCE(c->node[id]->connected) &&
+		      dsm_node_wanted(c->node[id]);
 	return nr;
 }
 
 static unsigned long dsm_node_tick_delay(struct dsm_node *n)
 {
 	u32 ms = READ_ONCE(n->c->knobs.reconnect_ms);
+	u32 dead = READ_ONCE(n->c->knobs.dead_ms);
+	u32 late;
 
-	if (READ_ONCE(n->connected))
-		ms = max(READ_ONCE(n->c->knobs.dead_ms) / 4, 1u);
-	else
-		ms *= max(dsm_node_missing(n->c) / DSM_NODE_TRIES, 1u);
+	if (READ_ONCE(n->connected)) {
+		ms = max(dead / 4, 1u);
+	} else if (n->c->self < n->id) {
+		late = ms * DIV_ROUND_UP(dsm_node_missing(n->c), DSM_NODE_TRIES);
+		/* The tick tells a loss as well. */
+		ms = max(ms, min(late, dead / 2));
+	}
 	return msecs_to_jiffies(ms);
 }
 

@@ -174,7 +174,7 @@ DSMFS_TEST(evict_keeps_contents)
 
 	shared_open(_metadata, self, pages * PG);
 	if (dsm_real)
-		ASSERT_EQ(0, knob_set("evict_timeout_ms", dsm_patient(1000)));
+		ASSERT_EQ(0, knob_set("evict_timeout_ms", dsm_patient(100)));
 	for (int w = 0; w < dsm_nodes; w++) {
 		if (w == dsm_node) {
 			for (int i = 0; i < pages; i++)
