@@ -51,7 +51,7 @@ static vm_fault_t dsm_vm_coherent_fault(struct vm_fault *vmf)
 
 	if (!write)
 		dsm_fault_ahead(vmf);
-	ret = dsm_fault_get_page(vmf, &right, &waited, &page);
+	ret = dsm_fault_get_page(vmf, &right, 0, &waited, &page);
 	if (ret)
 		return ret;
 	ret = vm_coherent_map(vmf, vmf->address, page, right == DSM_RIGHT_WRITE);

@@ -52,8 +52,8 @@ static inline void dsm_coherent_pause(struct page *page, u8 right, unsigned int 
 #endif
 
 /* Provided by mmap.c for the handlers, wherever they are. */
-vm_fault_t dsm_fault_get_page(struct vm_fault *vmf, u8 *right, bool *waited,
-			      struct page **page);
+vm_fault_t dsm_fault_get_page(struct vm_fault *vmf, u8 *right, unsigned int flags,
+			      bool *waited, struct page **page);
 void dsm_fault_ahead(struct vm_fault *vmf);
 void dsm_fault_around(struct vm_fault *vmf,
 		      bool (*map)(struct vm_fault *vmf, unsigned long addr,

@@ -97,6 +97,9 @@ static void send_one(struct dsm_entry *e, u16 to, const struct dsm_action *a,
 			  a->msg.type == DSM_MSG_MOVE ? set : NULL);
 }
 
+/* From the lock of a page to the first access through its mapping. */
+#define MAP_US		50
+
 static void install(struct dsm_entry *e, struct page **page)
 {
 	if (WARN_ON_ONCE(!page || !*page)) {
@@ -330,27 +333,56 @@ static u8 run(struct dsm_entry *e, struct dsm_event *ev, struct page **page)
 	}
 }
 
-int dsm_entry_event_locked(struct dsm_entry *e, u8 local, u16 target, u32 hold_us)
+static int init_local(struct dsm_entry *e, struct dsm_event *ev, u8 local)
+{
+	init_event(e, ev);
+	if ((e->dir || ev->home == ev->self) && prepare_dir(e))
+		return -ENOMEM;
+	ev->kind = DSM_EK_PAGE;
+	ev->local = local;
+	return 0;
+}
+
+int dsm_entry_event_locked(struct dsm_entry *e, u8 local, u16 target)
 {
 	struct dsm_event ev;
 
-	init_event(e, &ev);
-	if ((e->dir || ev.home == ev.self) && prepare_dir(e))
+	if (init_local(e, &ev, local))
 		return -ENOMEM;
-	ev.kind = DSM_EK_PAGE;
-	ev.local = local;
 	ev.target = target;
+	ev.fresh_tid = fresh_tid(e->region->cluster);
+	return run(e, &ev, NULL) == DSM_V_OK ? 0 : -EINVAL;
+}
+
+int dsm_entry_ask_locked(struct dsm_entry *e, u8 right, u32 hold_us, u32 grace_us)
+{
+	struct dsm_event ev;
+
+	if (init_local(e, &ev, right == DSM_RIGHT_WRITE ? DSM_PE_WRITE : DSM_PE_READ))
+		return -ENOMEM;
 	ev.hold_us = hold_us;
+	ev.grace_us = grace_us;
 	if (hold_us)
 		ev.hold_max_us = dsm_hold_max_us(e->region->cluster, hold_us);
 	/* Before the step: the answer may be quick. */
-	if ((local == DSM_PE_READ || local == DSM_PE_WRITE) && !is_asking(e)) {
+	if (!is_asking(e)) {
 		ev.fresh_tid = claim_slot(e);
 		e->sent_us = ev.now_us;
 	} else {
 		ev.fresh_tid = fresh_tid(e->region->cluster);
 	}
 	return run(e, &ev, NULL) == DSM_V_OK ? 0 : -EINVAL;
+}
+
+void dsm_entry_used_locked(struct dsm_entry *e)
+{
+	struct dsm_event ev;
+
+	/* Without memory the grace goes on. */
+	if (!e->core.unused_until || init_local(e, &ev, DSM_PE_USED))
+		return;
+	ev.hold_us = MAP_US;
+	run(e, &ev, NULL);
 }
 
 int dsm_entry_handoff_locked(struct dsm_entry *e, u16 successor)

@@ -101,7 +101,7 @@ static void evict_one(struct dsm_entry *e, const struct dsm_nodeset *others,
 	    (!__test_and_clear_bit(DSM_EF_USED, &e->flags) || force)) {
 		dsm_entry_event_locked(e, DSM_PE_EVICT,
 				       pick_target(c, others, e->index +
-						   atomic_read(&c->tid)), 0);
+						   atomic_read(&c->tid)));
 		trace_dsm_evict(c, e->region->id, e->index, state, e->core.state);
 		dsm_count(c, evict);
 	}

@@ -77,6 +77,9 @@ static void put_locked(struct dsm_entry *e)
 	dsm_entry_put(e);
 }
 
+/* How long a woken thread may take to run. */
+#define GRACE_US	20000
+
 /* In all other states a request is out, or the access has to wait first. */
 static int ask(struct dsm_entry *e, u8 right, u8 user)
 {
@@ -86,9 +89,7 @@ static int ask(struct dsm_entry *e, u8 right, u8 user)
 	if (e->core.state != DSM_PS_I && e->core.state != DSM_PS_S)
 		return 0;
 	e->user = user;
-	return dsm_entry_event_locked(e, right == DSM_RIGHT_WRITE ?
-				      DSM_PE_WRITE : DSM_PE_READ,
-				      DSM_NODE_NONE, hold_us);
+	return dsm_entry_ask_locked(e, right, hold_us, GRACE_US);
 }
 
 struct fault_wait {
@@ -273,6 +274,8 @@ static int lock_and_check(struct dsm_entry *e, struct page *page, u8 *right,
 	entry_lock(e);
 	*right = dsm_page_right(&e->core);
 	same = e->page == page && *right >= asked;
+	if (same && !(flags & DSM_GET_AGAIN))
+		dsm_entry_used_locked(e);
 	entry_unlock(e);
 	if (same)
 		return 0;

@@ -67,6 +67,7 @@ static vm_fault_t wait_unlocked(struct vm_fault *vmf, struct dsm_region *r,
  * dsm_fault_get_page() - get what a fault needs
  * @vmf:	the fault
  * @right:	what it needs; then what there is
+ * @flags:	DSM_GET_AGAIN or 0
  * @waited:	set if it took a wait
  * @page:	the page, locked, with a reference; the file's as far as rmap goes
  *
@@ -74,8 +75,8 @@ static vm_fault_t wait_unlocked(struct vm_fault *vmf, struct dsm_region *r,
  * returned and the flags of the fault say so.
  * Return: 0; else what the handler is to return.
  */
-vm_fault_t dsm_fault_get_page(struct vm_fault *vmf, u8 *right, bool *waited,
-			      struct page **page)
+vm_fault_t dsm_fault_get_page(struct vm_fault *vmf, u8 *right, unsigned int flags,
+			      bool *waited, struct page **page)
 {
 	struct inode *inode = file_inode(vmf->vma->vm_file);
 	struct dsm_region *r = dsm_inode_region(inode);
@@ -84,13 +85,14 @@ vm_fault_t dsm_fault_get_page(struct vm_fault *vmf, u8 *right, bool *waited,
 
 	if (vmf->pgoff >= file_pages(inode))
 		return VM_FAULT_SIGBUS;
-	err = dsm_page_acquire_most(r, vmf->pgoff, right, DSM_GET_NOWAIT, page);
+	err = dsm_page_acquire_most(r, vmf->pgoff, right,
+				    flags | DSM_GET_NOWAIT, page);
 	if (err == -EAGAIN) {
 		ret = wait_unlocked(vmf, r, *right);
 		if (ret)
 			return ret;
 		*waited = true;
-		err = dsm_page_acquire_most(r, vmf->pgoff, right, 0, page);
+		err = dsm_page_acquire_most(r, vmf->pgoff, right, flags, page);
 	}
 	if (err)
 		return errno_to_fault(err);
@@ -208,7 +210,9 @@ vm_fault_t dsm_vm_fault(struct vm_fault *vmf)
 
 	if (!write)
 		dsm_fault_ahead(vmf);
-	ret = dsm_fault_get_page(vmf, &right, &waited, &vmf->page);
+	/* A writer comes back through page_mkwrite. */
+	ret = dsm_fault_get_page(vmf, &right, write ? DSM_GET_AGAIN : 0, &waited,
+				 &vmf->page);
 	if (ret)
 		return ret;
 	if (!write)
@@ -225,7 +229,7 @@ static vm_fault_t dsm_vm_page_mkwrite(struct vm_fault *vmf)
 	vm_fault_t ret;
 
 	atomic_long_inc((atomic_long_t *)&mapped->private);
-	ret = dsm_fault_get_page(vmf, &right, &waited, &page);
+	ret = dsm_fault_get_page(vmf, &right, 0, &waited, &page);
 	atomic_long_dec((atomic_long_t *)&mapped->private);
 	/* Only NOPAGE and errors make do_page_mkwrite()'s callers return. */
 	if (ret)

@@ -18,7 +18,7 @@
 #define MAX_STRIDE	64
 #define FIRST_WINDOW	4u
 
-static void prefetch_one(struct dsm_region *r, u64 index, u8 event, u8 user, u32 hold_us)
+static void prefetch_one(struct dsm_region *r, u64 index, u8 right, u8 user, u32 hold_us)
 {
 	struct dsm_cluster *c = r->cluster;
 	struct dsm_entry *e;
@@ -31,7 +31,7 @@ static void prefetch_one(struct dsm_region *r, u64 index, u8 event, u8 user, u32
 	    dsm_evict_has_room(c)) {
 		__set_bit(DSM_EF_PREFETCHED, &e->flags);
 		e->user = user;
-		if (!dsm_entry_event_locked(e, event, DSM_NODE_NONE, hold_us))
+		if (!dsm_entry_ask_locked(e, right, hold_us, 0))
 			dsm_count(c, prefetch_sent);
 	}
 	dsm_entry_prune_locked(e);
@@ -45,7 +45,7 @@ static void prefetch_stride(struct dsm_region *r, u64 from, s64 stride,
 	u64 index = from;
 
 	for (; nr && index < end; nr--, index += stride)
-		prefetch_one(r, index, DSM_PE_READ, DSM_HOLD_NOBODY, 0);
+		prefetch_one(r, index, DSM_RIGHT_READ, DSM_HOLD_NOBODY, 0);
 	dsm_node_flush(r->cluster);
 }
 
@@ -77,7 +77,7 @@ void dsm_page_prefetch(struct dsm_region *r, u64 index, unsigned int nr)
  */
 void dsm_prefetch_write(struct dsm_region *r, u64 index, u8 user)
 {
-	prefetch_one(r, index, DSM_PE_WRITE, user, READ_ONCE(r->cluster->knobs.hold_us));
+	prefetch_one(r, index, DSM_RIGHT_WRITE, user, READ_ONCE(r->cluster->knobs.hold_us));
 }
 
 /**

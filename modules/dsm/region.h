@@ -177,6 +177,7 @@ static inline u64 dsm_region_nr_resident(struct dsm_region *r)
 /* ---- access; process context ---- */
 
 #define DSM_GET_NOWAIT		0x1	/* -EAGAIN instead of waiting */
+#define DSM_GET_AGAIN		0x2	/* it is got once more before it is used */
 
 /**
  * dsm_page_acquire() - get the right to a page and a reference to it, locked
@@ -285,17 +286,35 @@ struct page *dsm_entry_detach_locked(struct dsm_entry *e);
 void dsm_entry_attach_locked(struct dsm_entry *e, struct page *page);
 
 /**
- * dsm_entry_event() - a local event of the page machine
+ * dsm_entry_event_locked() - a local event of the page machine
  * @e:		the record
- * @local:	enum dsm_page_event
+ * @local:	enum dsm_page_event, but none of those below
  * @target:	EVICT: a node with room
- * @hold_us:	READ, WRITE: hold time
  *
  * Return: 0; -ENOMEM: nothing happened; -EINVAL: the event was not legal.
  *
  * Context: @lock held; dsm_node_flush() after it is dropped.
  */
-int dsm_entry_event_locked(struct dsm_entry *e, u8 local, u16 target, u32 hold_us);
+int dsm_entry_event_locked(struct dsm_entry *e, u8 local, u16 target);
+
+/**
+ * dsm_entry_ask_locked() - ask for the right to a page
+ * @e:		the record
+ * @right:	enum dsm_right
+ * @hold_us:	microseconds the page is to be held
+ * @grace_us:	microseconds at most until it is used; 0: no one waits for it
+ *
+ * Return, Context: as of dsm_entry_event_locked().
+ */
+int dsm_entry_ask_locked(struct dsm_entry *e, u8 right, u32 hold_us, u32 grace_us);
+
+/**
+ * dsm_entry_used_locked() - whoever waited for a page has it, and its lock
+ * @e:		the record
+ *
+ * Context: @lock held, and the lock of the page.
+ */
+void dsm_entry_used_locked(struct dsm_entry *e);
 int dsm_entry_handoff_locked(struct dsm_entry *e, u16 successor);
 
 /* revoke.c */

@@ -108,7 +108,7 @@ static void report(struct dsm_entry *e, bool done)
 	dsm_hist_add(c, DSM_HIST_revoke, ns);
 	e->revoking = false;
 	if (dsm_entry_event_locked(e, done ? DSM_PE_REVOKED : DSM_PE_UNREVOKED,
-				   DSM_NODE_NONE, 0) == -ENOMEM) {
+				   DSM_NODE_NONE) == -ENOMEM) {
 		e->revoking = true;
 		kick(e, POLL_SLEEP_MS);
 	}
@@ -235,7 +235,7 @@ static enum hrtimer_restart hold_over(struct hrtimer *timer)
 
 	spin_lock_bh(&e->lock);
 	if (!test_bit(DSM_EF_DEAD, &e->flags) &&
-	    dsm_entry_event_locked(e, DSM_PE_TIMER, DSM_NODE_NONE, 0) == -ENOMEM) {
+	    dsm_entry_event_locked(e, DSM_PE_TIMER, DSM_NODE_NONE) == -ENOMEM) {
 		dsm_entry_hold(e);
 		hrtimer_start(timer, ktime_add_ms(ktime_get(), POLL_SLEEP_MS),
 			      HRTIMER_MODE_ABS_SOFT);

@@ -44,7 +44,7 @@ static int zap_once(struct dsm_region *r, u64 index, bool clear)
 	e = dsm_entry_find(r, index);
 	if (e) {
 		spin_lock_bh(&e->lock);
-		err = dsm_entry_event_locked(e, DSM_PE_DISCARD, DSM_NODE_NONE, 0);
+		err = dsm_entry_event_locked(e, DSM_PE_DISCARD, DSM_NODE_NONE);
 		if (!err)
 			err = is_zero(e);
 		spin_unlock_bh(&e->lock);

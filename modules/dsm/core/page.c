@@ -9,8 +9,10 @@
  *
  * Taking away: home serves one request for a page at a time, so at most one
  * demand (INV or FWDS) is out to a node.  It is put off until the copy has been
- * held long enough, and while its user needs it (turn.h); then the shell unmaps
- * or write-protects the page, and only when that is REVOKED does the reply go out.
+ * USED and held long enough, and while its user needs it (turn.h); then the shell
+ * unmaps or write-protects the page, and only when that is REVOKED does the reply
+ * go out.  Without USED a node could get a page again and again and never see it:
+ * the next demand can be there before whoever waits for the page runs.
  *
  * After the home has moved: the old home's answer and the new home's next demand
  * come on different links, so the demand can be first.  A demand that only makes
@@ -58,6 +60,7 @@ static void request(struct dsm_ctx *c, u8 type, u8 state)
 	p->tid = c->ev->fresh_tid;
 	p->hold_us = c->ev->hold_us;
 	p->hold_max_us = c->ev->hold_max_us;
+	p->grace_us = c->ev->grace_us;
 	p->acks_got = 0;
 	p->have_page = false;
 	p->zero = false;
@@ -128,6 +131,7 @@ static void granted(struct dsm_ctx *c, const struct dsm_msg *m, u8 state)
 
 	p->held_until = c->ev->now_us + p->hold_us;
 	p->held_max_until = c->ev->now_us + p->hold_max_us;
+	p->unused_until = p->grace_us ? c->ev->now_us + p->grace_us : 0;
 	set_state(c, state);
 	if (m->flags & DSM_MF_DONE)
 		send_done(c, m);
@@ -236,6 +240,7 @@ static void start_demand(struct dsm_ctx *c)
 {
 	struct dsm_page *p = c->p;
 
+	p->unused_until = 0;
 	if (p->demand.type == DSM_MSG_FWDS)
 		revoke(c, DSM_PS_E_DOWN, DSM_RIGHT_READ, true);
 	else if (p->state == DSM_PS_S)
@@ -266,6 +271,8 @@ static u64 held_until(const struct dsm_ctx *c)
 	const struct dsm_page *p = c->p;
 	u64 until = ev->busy_until_us;
 
+	if (ev->now_us < p->unused_until)
+		return p->unused_until > p->held_until ? p->unused_until : p->held_until;
 	if (ev->now_us < p->held_until || p->held_max_until <= p->held_until ||
 	    until <= ev->now_us || is_older(&p->demand, ev))
 		return p->held_until;
@@ -332,6 +339,17 @@ static u8 time_is_up(struct dsm_ctx *c, const struct dsm_msg *m)
 	return DSM_V_OK;
 }
 
+static u8 used(struct dsm_ctx *c, const struct dsm_msg *m)
+{
+	struct dsm_page *p = c->p;
+	u64 until = c->ev->now_us + c->ev->hold_us;
+
+	p->unused_until = 0;
+	if (p->held_until < until)
+		p->held_until = until;
+	return time_is_up(c, m);
+}
+
 static u8 gone(struct dsm_ctx *c, const struct dsm_msg *m)
 {
 	set_state(c, DSM_PS_I);
@@ -359,7 +377,7 @@ static u8 downgraded(struct dsm_ctx *c, const struct dsm_msg *m)
 
 static u8 park(struct dsm_ctx *c, u8 state)
 {
-	if (!no_demand(c->p))
+	if (!no_demand(c->p) || c->ev->now_us < c->p->unused_until)
 		return DSM_V_OK;
 	c->p->target = c->ev->target;
 	revoke(c, state, DSM_RIGHT_NONE, false);
@@ -470,6 +488,7 @@ static u8 adopt(struct dsm_ctx *c, const struct dsm_msg *m)
 	dsm_emit(c, DSM_A_INSTALL);
 	c->p->held_until = 0;
 	c->p->held_max_until = 0;
+	c->p->unused_until = 0;
 	set_state(c, DSM_PS_E);
 	send_pushed(c, m, 0);
 	wake(c);
@@ -503,6 +522,7 @@ static u8 keep(struct dsm_ctx *c, const struct dsm_msg *m)
 		return DSM_V_LATE;
 	p->held_until = 0;
 	p->held_max_until = 0;
+	p->unused_until = 0;
 	set_state(c, p->state == DSM_PS_PS ? DSM_PS_S :
 		     p->state == DSM_PS_PE ? DSM_PS_E : p->parked);
 	wake(c);
@@ -533,7 +553,7 @@ static u8 discard(struct dsm_ctx *c, const struct dsm_msg *m)
 #define PAGE_HANDLERS(X)						\
 	X(ask_read) X(ask_write) X(ask_upgrade) X(nothing) X(stall)	\
 	X(late) X(error) X(granted_read) X(granted_write) X(take)	\
-	X(take_later) X(share_now) X(time_is_up) X(gone)		\
+	X(take_later) X(share_now) X(time_is_up) X(used) X(gone)	\
 	X(gone_asking) X(downgraded) X(park_shared) X(park_sole)	\
 	X(parked) X(not_parked) X(gone_parked) X(share_parked)		\
 	X(share_pushed) X(push) X(refuse_push) X(adopt) X(forget)	\
@@ -559,7 +579,7 @@ static const char * const handler_names[NR_PAGE_CELLS] = {
 };
 
 #define ROW(state, read, write, evict, discard, revoked, unrevoked, timer,	\
-	    grant, ack, inv, fwds, pull, push, put_ack, put_nak)		\
+	    used, grant, ack, inv, fwds, pull, push, put_ack, put_nak)		\
 	[DSM_PS_##state] = {						\
 		[DSM_PE_READ] = CELL_##read,				\
 		[DSM_PE_WRITE] = CELL_##write,				\
@@ -568,6 +588,7 @@ static const char * const handler_names[NR_PAGE_CELLS] = {
 		[DSM_PE_REVOKED] = CELL_##revoked,			\
 		[DSM_PE_UNREVOKED] = CELL_##unrevoked,			\
 		[DSM_PE_TIMER] = CELL_##timer,				\
+		[DSM_PE_USED] = CELL_##used,				\
 		[DSM_PE_GRANT] = CELL_##grant,				\
 		[DSM_PE_ACK] = CELL_##ack,				\
 		[DSM_PE_INV] = CELL_##inv,				\
@@ -580,42 +601,42 @@ static const char * const handler_names[NR_PAGE_CELLS] = {
 
 /*
  * Columns: READ, WRITE, EVICT, DISCARD | REVOKED, UNREVOKED, TIMER |
- *	    GRANT, ACK | INV, FWDS | PULL, PUSH | PUT_ACK, PUT_NAK
+ *	    USED | GRANT, ACK | INV, FWDS | PULL, PUSH | PUT_ACK, PUT_NAK
  */
 static const u8 table[DSM_NR_PAGE_STATES][DSM_NR_PAGE_EVENTS] = {
 ROW(I, ask_read, ask_write, nothing, nothing, error, error, nothing,
-	late, late, error, error, late, adopt, late, late),
+	nothing, late, late, error, error, late, adopt, late, late),
 ROW(IS, stall, stall, nothing, nothing, error, error, nothing,
-	granted_read, error, take_later, take_later, late, refuse_push, late, late),
+	nothing, granted_read, error, take_later, take_later, late, refuse_push, late, late),
 ROW(IX, stall, stall, nothing, nothing, error, error, nothing,
-	granted_write, granted_write, take_later, take_later, late, refuse_push,
+	nothing, granted_write, granted_write, take_later, take_later, late, refuse_push,
 	late, late),
 ROW(S, nothing, ask_upgrade, park_shared, nothing, error, error, time_is_up,
-	late, late, take, share_now, late, error, late, late),
+	used, late, late, take, share_now, late, error, late, late),
 ROW(SX, nothing, stall, nothing, nothing, error, error, time_is_up,
-	granted_write, granted_write, take, share_now, late, error, late, late),
+	used, granted_write, granted_write, take, share_now, late, error, late, late),
 ROW(E, nothing, nothing, park_sole, discard, error, error, time_is_up,
-	late, late, take, take, late, error, late, late),
+	used, late, late, take, take, late, error, late, late),
 ROW(S_AWAY, stall, stall, nothing, nothing, gone, error, nothing,
-	late, late, error, error, late, error, late, late),
+	nothing, late, late, error, error, late, error, late, late),
 ROW(SX_AWAY, stall, stall, nothing, nothing, gone_asking, error, nothing,
-	error, error, error, error, late, error, late, late),
+	nothing, error, error, error, error, late, error, late, late),
 ROW(E_AWAY, stall, stall, nothing, nothing, gone, error, nothing,
-	late, late, error, error, late, error, late, late),
+	nothing, late, late, error, error, late, error, late, late),
 ROW(E_DOWN, nothing, stall, nothing, nothing, downgraded, error, nothing,
-	late, late, error, error, late, error, late, late),
+	nothing, late, late, error, error, late, error, late, late),
 ROW(S_PARK, stall, stall, nothing, nothing, parked, not_parked, nothing,
-	late, late, take_later, share_now, late, error, late, late),
+	nothing, late, late, take_later, share_now, late, error, late, late),
 ROW(E_PARK, stall, stall, nothing, nothing, parked, not_parked, nothing,
-	late, late, take_later, take_later, late, error, late, late),
+	nothing, late, late, take_later, take_later, late, error, late, late),
 ROW(PS, stall, stall, nothing, nothing, error, error, nothing,
-	late, late, gone_parked, share_parked, push, refuse_push, forget, keep),
+	nothing, late, late, gone_parked, share_parked, push, refuse_push, forget, keep),
 ROW(PE, stall, stall, nothing, nothing, error, error, nothing,
-	late, late, gone_parked, share_parked, push, error, error, keep),
+	nothing, late, late, gone_parked, share_parked, push, error, error, keep),
 ROW(PI, stall, stall, nothing, nothing, error, error, nothing,
-	late, late, error, error, late, refuse_push, forgotten, forgotten),
+	nothing, late, late, error, error, late, refuse_push, forgotten, forgotten),
 ROW(PX, stall, stall, nothing, nothing, error, error, nothing,
-	late, late, gone_parked, share_pushed, late, refuse_push, forget, keep),
+	nothing, late, late, gone_parked, share_pushed, late, refuse_push, forget, keep),
 };
 
 u8 dsm_page_run(struct dsm_ctx *c, u8 event, const struct dsm_msg *m)

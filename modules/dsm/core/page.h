@@ -36,8 +36,10 @@ struct dsm_demand {
  * @tid:	transaction id of the request that is out
  * @hold_us:	how long the copy being asked for is to be held
  * @hold_max_us: how long at most, while its user is busy with other pages; 0: no longer
+ * @grace_us:	how long at most, until whoever waits for it has used it
  * @held_until:	S, SX, E: not taken away before this time, microseconds
  * @held_max_until: S, SX, E: nor before this, while its user is busy
+ * @unused_until: S, SX, E: nor before this, while no one has used it; 0: someone has
  * @demand:	S, SX, E: waits for @held_until; *_AWAY, *_DOWN, *_PARK: for
  *		REVOKED
  */
@@ -51,8 +53,10 @@ struct dsm_page {
 	u32 tid;
 	u32 hold_us;
 	u32 hold_max_us;
+	u32 grace_us;
 	u64 held_until;
 	u64 held_max_until;
+	u64 unused_until;
 	struct dsm_demand demand;
 };
 

@@ -35,8 +35,10 @@ enum dsm_event_kind {
  * @gen:	its generation
  * @page:	page index in the region
  * @fresh_tid:	READ, WRITE, REVOKED: an id this node never used, not 0
- * @hold_us:	READ, WRITE: how long the page is to be held once it is granted
+ * @hold_us:	READ, WRITE: how long the page is to be held once it is granted;
+ *		USED: how long from now, if that is longer
  * @hold_max_us: READ, WRITE: how long at most, while its user is busy; 0: no longer
+ * @grace_us:	READ, WRITE: how long at most, until it is USED; 0: no one waits for it
  * @busy_until_us: until when the page's user here needs it, see dsm_turn_busy_until()
  * @age:	of that user's turn, see turn.h
  * @now_us:	monotonic time, microseconds
@@ -58,6 +60,7 @@ struct dsm_event {
 	u32 fresh_tid;
 	u32 hold_us;
 	u32 hold_max_us;
+	u32 grace_us;
 	u16 age;
 	u64 busy_until_us;
 	u64 now_us;

@@ -138,6 +138,7 @@ struct dsm_msg {
  * REVOKED	the shell did what a REVOKE action asked for
  * UNREVOKED	the shell could not: the page is in use (eviction only)
  * TIMER	the time that a TIMER action named has come
+ * USED		whoever waited for the page has it
  */
 #define DSM_PAGE_EVENTS(X)	\
 	X(READ)			\
@@ -147,6 +148,7 @@ struct dsm_msg {
 	X(REVOKED)		\
 	X(UNREVOKED)		\
 	X(TIMER)		\
+	X(USED)			\
 	X(GRANT)		\
 	X(ACK)			\
 	X(INV)			\

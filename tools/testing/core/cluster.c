@@ -170,6 +170,7 @@ static void step(u16 n, struct dsm_event *ev, const struct flight *in)
 	ev->fresh_tid = ++node->tid;
 	ev->hold_us = node->hold_us;
 	ev->hold_max_us = node->hold_max_us;
+	ev->grace_us = node->grace_us;
 	ev->busy_until_us = node->user_busy ? c.now + 100 : 0;
 	ev->age = node->age;
 	ev->now_us = c.now;
@@ -231,6 +232,11 @@ void want_read(u16 n)
 void want_write(u16 n)
 {
 	page_event(n, DSM_PE_WRITE, NOBODY);
+}
+
+void used(u16 n)
+{
+	page_event(n, DSM_PE_USED, NOBODY);
 }
 
 void evict(u16 n, u16 target)

@@ -32,6 +32,7 @@ struct node {
 	u32 tid;
 	u32 hold_us;
 	u32 hold_max_us;
+	u32 grace_us;
 	bool user_busy;		/* of the page: it waits for others */
 	u16 age;		/* of its turn */
 	bool turn_over;
@@ -72,6 +73,7 @@ void start(u16 nr, u16 home);
 /* Local events. */
 void want_read(u16 n);
 void want_write(u16 n);
+void used(u16 n);
 void evict(u16 n, u16 target);
 void discard(u16 n);
 void revoked(u16 n);

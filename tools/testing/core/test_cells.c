@@ -91,7 +91,7 @@ static void page_cell(u8 state, u8 event)
 	c.injected = c.manual = true;
 	put_page_in(&c.node[1], state);
 	before = c.node[1].p;
-	if (event <= DSM_PE_TIMER) {
+	if (event < DSM_PE_GRANT) {
 		local(1, DSM_EK_PAGE, event, NOBODY);
 	} else {
 		m = message_for(page_messages[event - DSM_PE_GRANT]);

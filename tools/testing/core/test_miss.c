@@ -329,6 +329,68 @@ TEST(a_granted_page_is_held)
 	store(2);
 }
 
+/* Home gets the page while others queue for it: they are served at once. */
+static void home_gets_what_others_want(void)
+{
+	start(3, 0);
+	do_write(1);
+	c.node[0].grace_us = 1000;
+	c.node[0].hold_us = 0;
+	want_write(0);
+	want_write(2);
+	DELIVER(2, 0, GETX);
+	DELIVER(0, 1, INV);
+	DELIVER(1, 0, GRANT);
+	evict(0, NOBODY);
+}
+
+TEST(a_granted_page_is_kept_until_it_is_used)
+{
+	home_gets_what_others_want();
+	PAGE_IS(0, E);
+	store(0);
+	c.now += 10;
+	c.node[0].hold_us = 50;
+	used(0);
+	PAGE_IS(0, E);
+	CHECK(c.node[0].timer_us == c.now + 50);
+	timer(0);
+	PAGE_IS(0, I);
+	settle();
+	store(2);
+}
+
+TEST(a_page_that_no_one_uses_is_given_away)
+{
+	u64 began;
+
+	home_gets_what_others_want();
+	began = c.now;
+	CHECK(c.node[0].timer_us == began + 1000);
+	timer(0);
+	PAGE_IS(0, I);
+	settle();
+	store(2);
+}
+
+TEST(use_does_not_shorten_the_hold)
+{
+	u64 until;
+
+	start(3, 0);
+	c.node[1].hold_us = 100;
+	c.node[1].grace_us = 1000;
+	do_write(1);
+	until = c.node[1].p.held_until;
+	c.node[1].hold_us = 50;
+	used(1);
+	CHECK(c.node[1].p.held_until == until);
+	used(1);
+	want_write(2);
+	settle();
+	store(2);
+}
+
 /* A node has the page and its user waits for others; another wants to write to it. */
 static u64 wanted_from_busy(u16 holder, u16 age, u16 other, u16 others_age)
 {

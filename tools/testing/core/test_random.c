@@ -46,6 +46,7 @@ static void local_random(u16 n)
 		return;
 	}
 	node->hold_us = rnd(4) ? 0 : 50;
+	node->grace_us = rnd(4) ? 0 : 200;
 	node->room = rnd(4);
 	switch (rnd(5)) {
 	case 0:
@@ -60,6 +61,7 @@ static void local_random(u16 n)
 	case 3:
 		if (dsm_page_right(&node->p) == DSM_RIGHT_WRITE)
 			store(n);
+		used(n);
 		return;
 	case 4:
 		c.now += rnd(40);

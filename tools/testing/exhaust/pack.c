@@ -34,7 +34,7 @@ static void clean_page(struct xpage *p)
 	if (p->state != DSM_PS_S && p->state != DSM_PS_SX &&
 	    p->state != DSM_PS_E && p->state != DSM_PS_S_PARK &&
 	    p->state != DSM_PS_E_PARK)
-		p->held = 0;
+		p->held = p->unused = 0;
 }
 
 static void clean_dir(struct xdir *d)

@@ -56,7 +56,7 @@ static void node_events(const struct xworld *w, struct list *l, u8 n)
 
 		if (x->revoking)
 			add(l, XK_REVOKED, n, p, 0);
-		if (x->held || x->armed)
+		if (x->held || x->unused || x->armed)
 			add(l, XK_EXPIRE, n, p, 0);
 		if (w->dir[home][p].state == DSM_DS_MOVED &&
 		    !move_in_flight(w, p))
@@ -220,7 +220,7 @@ bool xworld_quiet(const struct xworld *w)
 			if (x->state != DSM_PS_I && x->state != DSM_PS_S &&
 			    x->state != DSM_PS_E)
 				return false;
-			if (x->revoking || x->armed || x->held ||
+			if (x->revoking || x->armed || x->held || x->unused ||
 			    x->d_type != DSM_NR_MSG_TYPES ||
 			    x->copy != (x->state != DSM_PS_I))
 				return false;
@@ -287,6 +287,8 @@ void xworld_print(const struct xworld *w)
 			       dsm_page_state_name(x->state), x->map,
 			       x->copy ? x->fresh ? " fresh" : " STALE" : "",
 			       x->held ? " held" : "");
+			if (x->unused)
+				printf(" unused");
 			if (x->d_type != DSM_NR_MSG_TYPES)
 				printf(" demand %s", dsm_msg_name(x->d_type));
 			if (d->state != DSM_DS_Z)

@@ -58,7 +58,9 @@ static void load(const struct xpage *x, struct dsm_page *p)
 		.target = widen(x->target),
 		.acks_got = x->acks_got, .tid = x->tid,
 		.hold_us = xcfg.hold ? 1 : 0,
+		.grace_us = xcfg.hold ? 1 : 0,
 		.held_until = x->held ? NOW + 1 : 0,
+		.unused_until = x->unused ? NOW + 1 : 0,
 		.demand = {
 			.type = x->d_type, .flags = x->d_flags,
 			.requester = widen(x->d_requester),
@@ -78,6 +80,7 @@ static void store(struct xpage *x, const struct dsm_page *p)
 	x->acks_got = p->acks_got;
 	x->tid = p->tid;
 	x->held = p->held_until > NOW;
+	x->unused = p->unused_until > NOW;
 	x->d_type = p->demand.type;
 	x->d_flags = p->demand.flags;
 	x->d_requester = narrow(p->demand.requester);
@@ -191,6 +194,7 @@ struct xstep {
 	u8 node, page;
 	const struct dsm_event *ev;
 	u8 fresh;
+	u8 unused;	/* before the step */
 };
 
 static void install(struct xpage *x, bool fresh)
@@ -277,6 +281,8 @@ static void act(struct xstep *s, const struct dsm_action *a,
 	case DSM_A_REVOKE:
 		if (x->revoking)
 			xwrong = "REVOKE while one is under way";
+		if (a->must && s->unused)
+			xwrong = "taken away before it was used";
 		x->revoking = 1 + a->right;
 		x->must = a->must;
 		break;
@@ -300,7 +306,7 @@ static void step(struct xworld *w, u8 node, u8 page, struct dsm_event *ev, u8 fr
 		u8 room[sizeof(struct dsm_busy) + XN * sizeof(struct dsm_waiter)];
 	} busy = {};
 	struct xstep s = { .w = w, .node = node, .page = page, .ev = ev,
-			   .fresh = fresh };
+			   .fresh = fresh, .unused = w->page[node][page].unused };
 	struct dsm_out out;
 	struct dsm_page p;
 	struct dsm_dir d;
@@ -314,6 +320,7 @@ static void step(struct xworld *w, u8 node, u8 page, struct dsm_event *ev, u8 fr
 	ev->page = page;
 	ev->now_us = NOW;
 	ev->hold_us = xcfg.hold ? 1 : 0;
+	ev->grace_us = ev->hold_us;
 	if (ev->kind == DSM_EK_PAGE)
 		ev->fresh_tid = fresh_tid(w, node, page);
 	load(&w->page[node][page], &p);
@@ -381,6 +388,8 @@ static void look(struct xworld *w, u8 node, struct xthread *t)
 		set_fresh(w, node, t->page, false);
 		w->written[t->page] = 1;
 	}
+	if (x->unused)
+		page_event(w, node, t->page, DSM_PE_USED, DSM_NODE_NONE);
 	*t = (struct xthread){ };
 }
 
@@ -423,7 +432,10 @@ static void expire(struct xworld *w, u8 node, u8 page)
 {
 	struct xpage *x = &w->page[node][page];
 
-	x->held = 0;
+	if (x->held)
+		x->held = 0;
+	else
+		x->unused = 0;
 	if (!x->armed)
 		return;
 	x->armed = 0;

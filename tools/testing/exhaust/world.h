@@ -31,7 +31,7 @@ struct xmsg {
 };
 
 struct xpage {
-	u8 state, parked, have_page, zero, acks_got, tid, held, armed, target;
+	u8 state, parked, have_page, zero, acks_got, tid, held, unused, armed, target;
 	u8 map, copy, fresh, revoking, must;
 	u8 d_type, d_flags, d_requester, d_home, d_nr_acks, d_tid;
 };

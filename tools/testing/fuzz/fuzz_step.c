@@ -162,7 +162,7 @@ static void deliver(u16 from, u16 to, u8 room)
 static void local(u16 n, u8 kind, u8 event, u16 target, u8 hold)
 {
 	struct dsm_event ev = { .kind = kind, .local = event,
-				.target = target, .hold_us = hold };
+				.target = target, .hold_us = hold, .grace_us = hold / 2 };
 
 	step(n, &ev);
 }
@@ -207,8 +207,9 @@ static void one_event(struct bytes *b)
 		      arg % 5 < NODES ? arg % 5 : DSM_NODE_NONE, 0);
 		return;
 	case 3:
-		local(n, DSM_EK_PAGE, arg & 1 ? DSM_PE_TIMER : DSM_PE_DISCARD,
-		      DSM_NODE_NONE, 0);
+		local(n, DSM_EK_PAGE, arg & 1 ? DSM_PE_TIMER :
+				      arg & 2 ? DSM_PE_USED : DSM_PE_DISCARD,
+		      DSM_NODE_NONE, arg >> 2);
 		return;
 	case 4:
 	case 5:

@@ -173,6 +173,7 @@ static void step(struct sim *s, u16 node, u32 page, struct dsm_event *ev, u64 va
 	ev->hold_us = s->cfg.faults & SIM_F(HOLD) ? s->cfg.hold_us : 0;
 	/* As if the page's user waited for others now and then, its turn of any age. */
 	ev->hold_max_us = 16 * ev->hold_us;
+	ev->grace_us = 4 * ev->hold_us;
 	ev->busy_until_us = (s->now ^ page) % 3 ? s->now + ev->hold_us : 0;
 	ev->age = (s->now * 31 + node) % 64;
 	if (ev->kind == DSM_EK_PAGE)
@@ -362,6 +363,8 @@ void sim_look(struct sim *s, u16 node, u32 thread)
 	if (x->map < need && dsm_page_right(&x->p) >= need)
 		x->map = need;
 	if (x->map >= need) {
+		if (x->p.unused_until)
+			sim_local(s, node, t->page, DSM_EK_PAGE, DSM_PE_USED, DSM_NODE_NONE);
 		access_page(s, node, t);
 		return;
 	}
