@@ -92,6 +92,9 @@ lint: deps ## sparse, checkpatch, header, purity and syntax checks
 patches-check: deps ## the kernel patch series: does it apply, compile, cost nothing when off?
 	@scripts/patches.sh check
 
+fault-cost: deps ## what does the patch series cost other faults? (builds qemu and qemu-patched)
+	@python3 tools/testing/faultcost/run.py $(ARGS)
+
 docs: ## build Documentation/ into build/docs
 	@$(SUB) -C Documentation OUTPUT=$(O)/docs
 
@@ -102,4 +105,5 @@ clean: ## remove build/ (kernels stay in ~/.cache/memos)
 	@rm -rf $(O)
 
 .PHONY: help deps modules kernel tools core-test gvm-unit tables exhaust sim sim-check sim-soak mutate fuzz \
-	selftest-programs coherent-test selftest selftests cluster harness-test bench pingpong demo lint patches-check docs check clean
+	selftest-programs coherent-test selftest selftests cluster harness-test bench pingpong demo lint patches-check \
+	fault-cost docs check clean

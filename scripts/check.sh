@@ -29,5 +29,6 @@ if [ -n "${FULL-}" ]; then
 	# Likewise the patched one.
 	part modules-patched modules KERNEL=qemu-patched
 	part selftests-patched selftests KERNEL=qemu-patched
+	part fault-cost fault-cost
 fi
 $tally sum
