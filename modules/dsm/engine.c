@@ -97,9 +97,6 @@ static void send_one(struct dsm_entry *e, u16 to, const struct dsm_action *a,
 			  a->msg.type == DSM_MSG_MOVE ? set : NULL);
 }
 
-/* From the lock of a page to the first access through its mapping. */
-#define MAP_US		50
-
 static void install(struct dsm_entry *e, struct page **page)
 {
 	if (WARN_ON_ONCE(!page || !*page)) {
@@ -365,14 +362,13 @@ int dsm_entry_ask_locked(struct dsm_entry *e, u8 right, u32 hold_us, u32 grace_u
 	if (hold_us)
 		ev.hold_max_us = dsm_hold_max_us(e->region->cluster, hold_us);
 	/* Before the step: the answer may be quick. */
-	if (!is_asking(e)) {
-		ev.fresh_tid = claim_slot(e);
-		e->sent_us = ev.now_us;
-	} else {
-		ev.fresh_tid = fresh_tid(e->region->cluster);
-	}
+	ev.fresh_tid = claim_slot(e);
+	e->sent_us = ev.now_us;
 	return run(e, &ev, NULL) == DSM_V_OK ? 0 : -EINVAL;
 }
+
+/* From the lock of a page to the first access through its mapping. */
+#define MAP_US		50
 
 void dsm_entry_used_locked(struct dsm_entry *e)
 {

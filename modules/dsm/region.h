@@ -299,7 +299,7 @@ int dsm_entry_event_locked(struct dsm_entry *e, u8 local, u16 target);
 
 /**
  * dsm_entry_ask_locked() - ask for the right to a page
- * @e:		the record
+ * @e:		the record, in state I or S: no request is out
  * @right:	enum dsm_right
  * @hold_us:	microseconds the page is to be held
  * @grace_us:	microseconds at most until it is used; 0: no one waits for it

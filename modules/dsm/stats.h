@@ -30,7 +30,7 @@
 	X(zero_granted, "pages granted without data")			\
 	X(inv_received, "copies taken away by home")			\
 	X(downgrade, "exclusive copies shared out by home")		\
-	X(hold, "demands put off by hold_us")				\
+	X(hold, "demands put off by hold_us, or before a first use")				\
 	X(turn_over, "pages given up while their user needed more, see core/turn.c") \
 	X(revoke_wait, "revocations that waited for a user of the page") \
 	X(revoke_batched, "revocations done several at once")		\

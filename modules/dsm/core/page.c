@@ -240,7 +240,6 @@ static void start_demand(struct dsm_ctx *c)
 {
 	struct dsm_page *p = c->p;
 
-	p->unused_until = 0;
 	if (p->demand.type == DSM_MSG_FWDS)
 		revoke(c, DSM_PS_E_DOWN, DSM_RIGHT_READ, true);
 	else if (p->state == DSM_PS_S)
@@ -272,7 +271,7 @@ static u64 held_until(const struct dsm_ctx *c)
 	u64 until = ev->busy_until_us;
 
 	if (ev->now_us < p->unused_until)
-		return p->unused_until > p->held_until ? p->unused_until : p->held_until;
+		return p->unused_until;
 	if (ev->now_us < p->held_until || p->held_max_until <= p->held_until ||
 	    until <= ev->now_us || is_older(&p->demand, ev))
 		return p->held_until;
@@ -479,6 +478,14 @@ static u8 refuse_push(struct dsm_ctx *c, const struct dsm_msg *m)
 	return DSM_V_OK;
 }
 
+/* A copy that no one here asked for. */
+static void hold_for_no_one(struct dsm_page *p)
+{
+	p->held_until = 0;
+	p->held_max_until = 0;
+	p->unused_until = 0;
+}
+
 static u8 adopt(struct dsm_ctx *c, const struct dsm_msg *m)
 {
 	if (!(m->flags & DSM_MF_PAGE))
@@ -486,9 +493,7 @@ static u8 adopt(struct dsm_ctx *c, const struct dsm_msg *m)
 	if (!c->ev->room)
 		return refuse_push(c, m);
 	dsm_emit(c, DSM_A_INSTALL);
-	c->p->held_until = 0;
-	c->p->held_max_until = 0;
-	c->p->unused_until = 0;
+	hold_for_no_one(c->p);
 	set_state(c, DSM_PS_E);
 	send_pushed(c, m, 0);
 	wake(c);
@@ -520,9 +525,7 @@ static u8 keep(struct dsm_ctx *c, const struct dsm_msg *m)
 
 	if (m->tid != p->tid)
 		return DSM_V_LATE;
-	p->held_until = 0;
-	p->held_max_until = 0;
-	p->unused_until = 0;
+	hold_for_no_one(p);
 	set_state(c, p->state == DSM_PS_PS ? DSM_PS_S :
 		     p->state == DSM_PS_PE ? DSM_PS_E : p->parked);
 	wake(c);

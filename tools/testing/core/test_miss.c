@@ -335,18 +335,26 @@ static void home_gets_what_others_want(void)
 	start(3, 0);
 	do_write(1);
 	c.node[0].grace_us = 1000;
-	c.node[0].hold_us = 0;
 	want_write(0);
 	want_write(2);
 	DELIVER(2, 0, GETX);
 	DELIVER(0, 1, INV);
 	DELIVER(1, 0, GRANT);
-	evict(0, NOBODY);
+}
+
+static void home_gives_it_away(void)
+{
+	timer(0);
+	PAGE_IS(0, I);
+	settle();
+	store(2);
 }
 
 TEST(a_granted_page_is_kept_until_it_is_used)
 {
 	home_gets_what_others_want();
+	PAGE_IS(0, E);
+	evict(0, NOBODY);
 	PAGE_IS(0, E);
 	store(0);
 	c.now += 10;
@@ -354,23 +362,14 @@ TEST(a_granted_page_is_kept_until_it_is_used)
 	used(0);
 	PAGE_IS(0, E);
 	CHECK(c.node[0].timer_us == c.now + 50);
-	timer(0);
-	PAGE_IS(0, I);
-	settle();
-	store(2);
+	home_gives_it_away();
 }
 
 TEST(a_page_that_no_one_uses_is_given_away)
 {
-	u64 began;
-
 	home_gets_what_others_want();
-	began = c.now;
-	CHECK(c.node[0].timer_us == began + 1000);
-	timer(0);
-	PAGE_IS(0, I);
-	settle();
-	store(2);
+	CHECK(c.node[0].timer_us == c.now + 1000);
+	home_gives_it_away();
 }
 
 TEST(use_does_not_shorten_the_hold)

@@ -432,6 +432,7 @@ static void expire(struct xworld *w, u8 node, u8 page)
 {
 	struct xpage *x = &w->page[node][page];
 
+	/* One time after the other; which is the longer one does not matter. */
 	if (x->held)
 		x->held = 0;
 	else
