@@ -242,8 +242,18 @@ static vm_fault_t dsm_vm_page_mkwrite(struct vm_fault *vmf)
 	return VM_FAULT_LOCKED;
 }
 
+/*
+ * Without it core mm would hand over no fault under the lock of the VMA alone, and
+ * have each one done again with the mmap lock. dsm_vm_fault() maps what is around.
+ */
+static vm_fault_t dsm_vm_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
+{
+	return 0;
+}
+
 const struct vm_operations_struct dsm_vm_ops = {
 	.fault = dsm_vm_fault,
+	.map_pages = dsm_vm_map_pages,
 	.page_mkwrite = dsm_vm_page_mkwrite,
 };
 

@@ -24,7 +24,9 @@ struct dsm_tx;
  * drops the connection (and loses nothing), the receiver makes the sender retry.
  */
 #define DSM_SQ_DEPTH		(4 * DSM_LINK_WINDOW)
-#define DSM_RQ_DEPTH		(DSM_LINK_WINDOW + 32)
+#define DSM_RQ_DEPTH		(DSM_LINK_WINDOW + 32 + DSM_REFILL_AFTER)
+/* Buffers whose page was kept that get new ones together, off the path of a fault. */
+#define DSM_REFILL_AFTER	16
 #define DSM_SIGNAL_EVERY	16
 /* A head with one message behind it. */
 #define DSM_MAX_INLINE		(DSM_WIRE_HEAD + sizeof(struct dsm_wire_msg))
@@ -94,8 +96,9 @@ struct dsm_rx {
  * @rx:		all buffers, DSM_RQ_DEPTH
  * @heads:	their heads
  * @heads_dma:	likewise, for the device
- * @rx_lock:	protects @empty, and posting of buffers
+ * @rx_lock:	protects @empty, @nr_empty, and posting of buffers
  * @empty:	buffers that lack a page
+ * @nr_empty:	their number
  * @refill:	gets pages for them
  * @early:	frames that came before the connection was established; @up_lock
  */
@@ -126,8 +129,9 @@ struct dsm_conn {
 	struct dsm_rx *rx ____cacheline_aligned;
 	struct dsm_wire_head *heads;
 	u64 heads_dma;
-	spinlock_t rx_lock;	/* protects empty, posting buffers */
+	spinlock_t rx_lock;	/* protects empty, nr_empty, posting buffers */
 	struct list_head empty;
+	unsigned int nr_empty;
 	struct work_struct refill;
 	struct list_head early;
 };

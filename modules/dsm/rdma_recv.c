@@ -5,13 +5,15 @@
  * Normal operation: a buffer is a page, and a head behind it.  Most frames fit
  * the page, head first.  A whole page fills it, and its head comes behind, or it
  * has none but an immediate.  A page that is payload is unmapped and shown to the
- * node layer; if that keeps it (it becomes the mapped page of the file) the
- * buffer gets a fresh one, else the same one again.  Posting the buffer anew
- * comes last, when replies are on their way already.
+ * node layer; if that does not keep it, the buffer is posted anew, last, when
+ * replies are on their way already.  If it keeps it (it becomes the mapped page of
+ * the file), the buffer waits in dsm_conn.empty: someone waits for that page, and
+ * a new one costs time that is better spent when nobody does.  The refill work
+ * serves DSM_REFILL_AFTER of them together.
  *
- * Recovery: without memory in softirq a buffer waits in dsm_conn.empty for the
- * refill work, which may sleep for pages.  If there were no buffer left at all
- * the device would make the peer retry.
+ * Recovery: if the refill work does not get to run, buffers are refilled in softirq;
+ * without memory there they wait for the work, which may sleep for pages.  If there
+ * were no buffer left at all the device would make the peer retry.
  *
  * Locking: one completion handler at a time per connection (the poll context of
  * its completion queue), so the node layer sees frames in order.  rx_lock keeps
@@ -84,16 +86,15 @@ static int dsm_rx_post(struct dsm_conn *conn, struct dsm_rx *rx)
 	return err;
 }
 
-static void dsm_conn_repost(struct dsm_conn *conn, struct dsm_rx *rx)
+static unsigned int dsm_conn_add_empty(struct dsm_conn *conn, struct dsm_rx *rx)
 {
-	if (dsm_rx_prepare(conn, rx, GFP_ATOMIC)) {
-		spin_lock_bh(&conn->rx_lock);
-		list_add_tail(&rx->entry, &conn->empty);
-		spin_unlock_bh(&conn->rx_lock);
-		queue_work(conn->peer->rdma->wq, &conn->refill);
-	} else if (dsm_rx_post(conn, rx)) {
-		dsm_conn_fail(conn);
-	}
+	unsigned int nr;
+
+	spin_lock_bh(&conn->rx_lock);
+	list_add_tail(&rx->entry, &conn->empty);
+	nr = ++conn->nr_empty;
+	spin_unlock_bh(&conn->rx_lock);
+	return nr;
 }
 
 static struct dsm_rx *dsm_conn_take_empty(struct dsm_conn *conn)
@@ -102,10 +103,34 @@ static struct dsm_rx *dsm_conn_take_empty(struct dsm_conn *conn)
 
 	spin_lock_bh(&conn->rx_lock);
 	rx = list_first_entry_or_null(&conn->empty, struct dsm_rx, entry);
-	if (rx)
+	if (rx) {
 		list_del(&rx->entry);
+		conn->nr_empty--;
+	}
 	spin_unlock_bh(&conn->rx_lock);
 	return rx;
+}
+
+static void dsm_conn_repost(struct dsm_conn *conn, struct dsm_rx *rx)
+{
+	if (!rx->page) {
+		unsigned int nr = dsm_conn_add_empty(conn, rx);
+
+		if (nr < DSM_REFILL_AFTER)
+			return;
+		queue_work(conn->peer->rdma->wq, &conn->refill);
+		if (nr < 2 * DSM_REFILL_AFTER)
+			return;
+		rx = dsm_conn_take_empty(conn);
+		if (!rx)
+			return;
+	}
+	if (dsm_rx_prepare(conn, rx, GFP_ATOMIC)) {
+		dsm_conn_add_empty(conn, rx);
+		queue_work(conn->peer->rdma->wq, &conn->refill);
+	} else if (dsm_rx_post(conn, rx)) {
+		dsm_conn_fail(conn);
+	}
 }
 
 /**
