@@ -95,6 +95,9 @@ patches-check: deps ## the kernel patch series: does it apply, compile, cost not
 fault-cost: deps ## what does the patch series cost other faults? (builds qemu and qemu-patched)
 	@python3 tools/testing/faultcost/run.py $(ARGS)
 
+mm-selftests: deps ## the kernel's own mm kselftests: alike with and without the patch series?
+	@python3 tools/testing/mm-selftests/run.py $(ARGS)
+
 docs: ## build Documentation/ into build/docs
 	@$(SUB) -C Documentation OUTPUT=$(O)/docs
 
@@ -106,4 +109,4 @@ clean: ## remove build/ (kernels stay in ~/.cache/memos)
 
 .PHONY: help deps modules kernel tools core-test gvm-unit tables exhaust sim sim-check sim-soak mutate fuzz \
 	selftest-programs coherent-test selftest selftests cluster harness-test bench pingpong demo lint patches-check \
-	fault-cost docs check clean
+	fault-cost mm-selftests docs check clean

@@ -30,5 +30,6 @@ if [ -n "${FULL-}" ]; then
 	part modules-patched modules KERNEL=qemu-patched
 	part selftests-patched selftests KERNEL=qemu-patched
 	part fault-cost fault-cost
+	part mm-selftests mm-selftests
 fi
 $tally sum

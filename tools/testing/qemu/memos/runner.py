@@ -93,7 +93,7 @@ def _on_host(c: Cluster, t: Test, outputs: dict[str, str]) -> list[str]:
     return v.problems
 
 
-def _settle(c: Cluster, mark: str) -> list[str]:
+def settle(c: Cluster, mark: str) -> list[str]:
     """Every server answers and its log is on our disk up to a mark."""
     problems = []
     for n in c.nodes:
@@ -155,7 +155,7 @@ class Run:
         if intact and self.variant != "stock":
             problems += kmemleak.scan(c.nodes, outputs)
         if intact:
-            lost = _settle(c, f"end of {t.name}")
+            lost = settle(c, f"end of {t.name}")
             problems += lost
             intact = not lost
         elif t.kind != "host":

@@ -3,7 +3,9 @@
 # Test the harness: the gate offline, then live that good is green and bad is red.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-python3 -m unittest discover -q -s "$here" || exit 1
+for dir in "$here" "$here/../../mm-selftests"; do
+	python3 -m unittest discover -q -s "$dir" || exit 1
+done
 out=$("$here/../cluster.py" run --kernel "${KERNEL:-stock}" --list "$here/live/tests.list")
 echo "$out"
 good=$(echo "$out" | grep -c '^PASS good_')
