@@ -12,6 +12,7 @@
 #include <linux/shrinker.h>
 #include <linux/swap.h>
 
+#include "charge.h"
 #include "cluster.h"
 #include "node.h"
 #include "region.h"
@@ -88,25 +89,29 @@ static u16 pick_target(struct dsm_cluster *c, const struct dsm_nodeset *members,
 	return node;
 }
 
-static void evict_one(struct dsm_entry *e, const struct dsm_nodeset *others,
-		      bool force)
+/* Return: whether it was asked to leave; @memcg: only if charged to it. */
+static bool evict_one(struct dsm_entry *e, const struct dsm_nodeset *others,
+		      struct mem_cgroup *memcg, bool force)
 {
 	struct dsm_cluster *c = e->region->cluster;
+	bool asked = false;
 	u8 state;
 
 	spin_lock_bh(&e->lock);
 	state = e->core.state;
 	if (!test_bit(DSM_EF_DEAD, &e->flags) &&
 	    (state == DSM_PS_S || state == DSM_PS_E) &&
+	    dsm_page_is_charged(e->page, memcg) &&
 	    (!__test_and_clear_bit(DSM_EF_USED, &e->flags) || force)) {
-		dsm_entry_event_locked(e, DSM_PE_EVICT,
-				       pick_target(c, others, e->index +
-						   atomic_read(&c->tid)));
+		asked = !dsm_entry_event_locked(e, DSM_PE_EVICT,
+						pick_target(c, others, e->index +
+							    atomic_read(&c->tid)));
 		trace_dsm_evict(c, e->region->id, e->index, state, e->core.state);
 		dsm_count(c, evict);
 	}
 	dsm_entry_prune_locked(e);
 	spin_unlock_bh(&e->lock);
+	return asked;
 }
 
 static void other_members(struct dsm_cluster *c, struct dsm_nodeset *others)
@@ -123,13 +128,13 @@ static unsigned int scan_region(struct dsm_region *r, unsigned int nr,
 	struct dsm_entry *e;
 
 	while (seen < nr) {
-		e = dsm_entry_next(r, r->evict_cursor);
+		e = dsm_entry_next(r, READ_ONCE(r->evict_cursor));
 		if (!e) {
-			r->evict_cursor = 0;
+			WRITE_ONCE(r->evict_cursor, 0);
 			break;
 		}
-		r->evict_cursor = e->index + 1;
-		evict_one(e, others, force);
+		WRITE_ONCE(r->evict_cursor, e->index + 1);
+		evict_one(e, others, NULL, force);
 		dsm_entry_put(e);
 		seen++;
 	}
@@ -175,6 +180,45 @@ static void evict_round(struct dsm_cluster *c, long want, bool force)
 		}
 		dsm_region_put(r);
 	}
+}
+
+static unsigned int evict_charged_in(struct dsm_region *r, struct mem_cgroup *memcg,
+				     unsigned int want, const struct dsm_nodeset *others,
+				     bool force)
+{
+	long left = atomic_long_read(&r->nr_entries);
+	unsigned int nr = 0;
+	struct dsm_entry *e;
+
+	while (left-- > 0 && nr < want) {
+		e = dsm_entry_next(r, READ_ONCE(r->evict_cursor));
+		if (!e) {
+			WRITE_ONCE(r->evict_cursor, 0);
+			continue;
+		}
+		WRITE_ONCE(r->evict_cursor, e->index + 1);
+		nr += evict_one(e, others, memcg, force);
+		dsm_entry_put(e);
+		cond_resched();
+	}
+	return nr;
+}
+
+unsigned int dsm_evict_charged(struct dsm_cluster *c, struct mem_cgroup *memcg,
+			       unsigned int want, bool force)
+{
+	struct dsm_nodeset others;
+	struct dsm_region *r;
+	unsigned long id = 0;
+	unsigned int nr = 0;
+
+	other_members(c, &others);
+	while (nr < want && (r = next_region(c, &id))) {
+		nr += evict_charged_in(r, memcg, want - nr, &others, force);
+		dsm_region_put(r);
+	}
+	dsm_node_flush(c);
+	return nr;
 }
 
 static void evict_work(struct work_struct *work)
@@ -268,7 +312,7 @@ int dsm_page_evict_range(struct dsm_region *r, u64 start, u64 nr)
 		while (index < end && (e = dsm_entry_next(r, index))) {
 			index = e->index + 1;
 			if (e->index < end) {
-				evict_one(e, &others, true);
+				evict_one(e, &others, NULL, true);
 				left |= dsm_page_has_copy(&e->core);
 			}
 			dsm_entry_put(e);

@@ -11,6 +11,7 @@
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 
+#include "charge.h"
 #include "cluster.h"
 #include "hold.h"
 #include "node.h"
@@ -30,26 +31,6 @@ static void entry_unlock(struct dsm_entry *e)
 {
 	__acquire(&e->lock);
 	spin_unlock_bh(&e->lock);
-}
-
-/* The copy is zeroes that no one has looked at: make a page, here, charged. */
-static int fill_zero(struct dsm_entry *e)
-{
-	struct page *page;
-
-	page = alloc_page(GFP_HIGHUSER | __GFP_ZERO | __GFP_ACCOUNT);
-	if (!page)
-		return -ENOMEM;
-	page->private = 0;
-	entry_lock(e);
-	if (test_and_clear_bit(DSM_EF_ZERO, &e->flags)) {
-		e->page = page;
-		page = NULL;
-	}
-	entry_unlock(e);
-	if (page)
-		put_page(page);
-	return 0;
 }
 
 static struct dsm_entry *get_live(struct dsm_region *r, u64 index)
@@ -257,11 +238,13 @@ int dsm_page_wait(struct dsm_region *r, u64 index, u8 right, u32 timeout_ms)
 
 /*
  * Return: 0 if the page of the record, which is locked, is still the one; then
- * @right is what there is, which may be more than what was asked for.
+ * @right is what there is, which may be more than what was asked for, and @pagep
+ * where the copy is now.
  */
-static int lock_and_check(struct dsm_entry *e, struct page *page, u8 *right,
-			  unsigned int flags)
+static int lock_and_check(struct dsm_entry *e, struct page **pagep, u8 *right,
+			  unsigned int flags, struct dsm_payer *payer)
 {
+	struct page *page = *pagep;
 	u8 asked = *right;
 	bool same;
 
@@ -274,6 +257,8 @@ static int lock_and_check(struct dsm_entry *e, struct page *page, u8 *right,
 	entry_lock(e);
 	*right = dsm_page_right(&e->core);
 	same = e->page == page && *right >= asked;
+	if (same)
+		*pagep = dsm_payer_take_locked(payer, e, page);
 	if (same && !(flags & DSM_GET_AGAIN))
 		dsm_entry_used_locked(e);
 	entry_unlock(e);
@@ -285,15 +270,17 @@ static int lock_and_check(struct dsm_entry *e, struct page *page, u8 *right,
 }
 
 int dsm_page_acquire_most(struct dsm_region *r, u64 index, u8 *right,
-			  unsigned int flags, struct page **pagep)
+			  unsigned int flags, struct vm_fault *vmf, struct page **pagep)
 {
 	struct dsm_cluster *c = r->cluster;
+	struct dsm_payer payer;
 	struct fault_wait w;
 	struct dsm_entry *e;
 	struct page *page;
 	bool zero = false;
 	int err;
 
+	dsm_payer_init(&payer, vmf);
 	wait_init(&w, r, index, *right, READ_ONCE(c->knobs.fault_timeout_ms));
 	for (;;) {
 		e = wait_right(&w, flags);
@@ -301,15 +288,18 @@ int dsm_page_acquire_most(struct dsm_region *r, u64 index, u8 *right,
 			err = PTR_ERR(e);
 			break;
 		}
-		if (test_bit(DSM_EF_ZERO, &e->flags)) {
-			zero = true;
+		zero |= test_bit(DSM_EF_ZERO, &e->flags);
+		if (dsm_payer_lacks_locked(&payer, e)) {
 			entry_unlock(e);
-			err = fill_zero(e);
+			dsm_node_flush(c);
 			dsm_entry_put(e);
+			err = dsm_payer_alloc(&payer, c, flags & DSM_GET_NOWAIT);
 			if (err)
 				break;
 			continue;
 		}
+		if (test_bit(DSM_EF_ZERO, &e->flags))
+			dsm_payer_fill_locked(&payer, e);
 		page = e->page;
 		get_page(page);
 		__set_bit(DSM_EF_USED, &e->flags);
@@ -317,7 +307,7 @@ int dsm_page_acquire_most(struct dsm_region *r, u64 index, u8 *right,
 			dsm_count(c, prefetch_hit);
 		entry_unlock(e);
 		dsm_node_flush(c);
-		err = lock_and_check(e, page, right, flags);
+		err = lock_and_check(e, &page, right, flags, &payer);
 		dsm_entry_put(e);
 		if (!err) {
 			*pagep = page;
@@ -332,11 +322,12 @@ int dsm_page_acquire_most(struct dsm_region *r, u64 index, u8 *right,
 	/* Whoever could not wait comes back: that is the fault to be timed. */
 	if (err != -EAGAIN)
 		fault_end(&w, zero, err);
+	dsm_payer_exit(&payer);
 	return err;
 }
 
 int dsm_page_acquire(struct dsm_region *r, u64 index, u8 right,
 		     unsigned int flags, struct page **page)
 {
-	return dsm_page_acquire_most(r, index, &right, flags, page);
+	return dsm_page_acquire_most(r, index, &right, flags, NULL, page);
 }

@@ -132,6 +132,24 @@ static long look(struct file *file, void __user *arg)
 	return copy_to_user(arg, &p, sizeof(p)) ? -EFAULT : 0;
 }
 
+static long resident(struct file *file, void __user *arg)
+{
+	struct inode *inode = file_inode(file);
+	u64 nr_pages = DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE);
+	struct dsm_ioc_resident in, res = { 0 };
+	int err;
+
+	if (copy_from_user(&in, arg, sizeof(in)))
+		return -EFAULT;
+	res.start = in.start;
+	if (in.start < nr_pages)
+		res.nr = min(in.nr, nr_pages - in.start);
+	err = dsm_region_resident(dsm_inode_region(inode), res.start, res.start + res.nr, &res);
+	if (err)
+		return err;
+	return copy_to_user(arg, &res, sizeof(res)) ? -EFAULT : 0;
+}
+
 /**
  * dsm_file_ioctl() - ioctls on a file of dsmfs
  * @file:	the file
@@ -156,6 +174,8 @@ long dsm_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return look(file, p);
 	case DSM_IOC_PREFETCH:
 		return fetch(file, p);
+	case DSM_IOC_RESIDENT:
+		return resident(file, p);
 	}
 	return -ENOTTY;
 }

@@ -18,6 +18,7 @@
 #include <linux/file.h>
 #include <linux/pagemap.h>
 
+#include "charge.h"
 #include "cluster.h"
 #include "coherent.h"
 #include "region.h"
@@ -49,6 +50,7 @@ static vm_fault_t wait_unlocked(struct vm_fault *vmf, struct dsm_region *r,
 				u8 right)
 {
 	u32 ms = READ_ONCE(r->cluster->knobs.fault_timeout_ms);
+	struct dsm_payer payer;
 	struct file *file;
 
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
@@ -57,8 +59,12 @@ static vm_fault_t wait_unlocked(struct vm_fault *vmf, struct dsm_region *r,
 		return 0;
 	/* The file keeps the region while the VMA may go. */
 	file = get_file(vmf->vma->vm_file);
+	dsm_payer_init(&payer, vmf);
+	dsm_payer_look(&payer);
 	release_fault_lock(vmf);
-	dsm_page_wait(r, vmf->pgoff, right, ms);
+	if (!dsm_page_wait(r, vmf->pgoff, right, ms))
+		dsm_payer_make_room(&payer, r->cluster);
+	dsm_payer_exit(&payer);
 	fput(file);
 	return VM_FAULT_RETRY;
 }
@@ -86,13 +92,13 @@ vm_fault_t dsm_fault_get_page(struct vm_fault *vmf, u8 *right, unsigned int flag
 	if (vmf->pgoff >= file_pages(inode))
 		return VM_FAULT_SIGBUS;
 	err = dsm_page_acquire_most(r, vmf->pgoff, right,
-				    flags | DSM_GET_NOWAIT, page);
+				    flags | DSM_GET_NOWAIT, vmf, page);
 	if (err == -EAGAIN) {
 		ret = wait_unlocked(vmf, r, *right);
 		if (ret)
 			return ret;
 		*waited = true;
-		err = dsm_page_acquire_most(r, vmf->pgoff, right, flags, page);
+		err = dsm_page_acquire_most(r, vmf->pgoff, right, flags, vmf, page);
 	}
 	if (err)
 		return errno_to_fault(err);
@@ -109,7 +115,8 @@ vm_fault_t dsm_fault_get_page(struct vm_fault *vmf, u8 *right, unsigned int flag
 }
 
 /* Return: the page, locked, with a reference, if it is here and may be read. */
-static struct page *peek(struct dsm_region *r, u64 index, u8 *right)
+static struct page *peek(struct dsm_region *r, u64 index, u8 *right,
+			 struct dsm_payer *payer)
 {
 	struct dsm_entry *e = dsm_entry_find(r, index);
 	struct page *page = NULL;
@@ -118,7 +125,8 @@ static struct page *peek(struct dsm_region *r, u64 index, u8 *right)
 		return NULL;
 	spin_lock_bh(&e->lock);
 	if (!test_bit(DSM_EF_DEAD, &e->flags) &&
-	    dsm_page_right(&e->core) >= DSM_RIGHT_READ)
+	    dsm_page_right(&e->core) >= DSM_RIGHT_READ && e->page &&
+	    (!dsm_payer_lacks_locked(payer, e) || dsm_payer_try(payer)))
 		page = e->page;
 	if (page) {
 		get_page(page);
@@ -129,6 +137,8 @@ static struct page *peek(struct dsm_region *r, u64 index, u8 *right)
 			page = NULL;
 		}
 	}
+	if (page)
+		page = dsm_payer_take_locked(payer, e, page);
 	if (page && __test_and_clear_bit(DSM_EF_PREFETCHED, &e->flags))
 		dsm_count(r->cluster, prefetch_hit);
 	spin_unlock_bh(&e->lock);
@@ -165,6 +175,9 @@ void dsm_fault_around(struct vm_fault *vmf,
 	unsigned long addr = vmf->address & PAGE_MASK;
 	u64 index = vmf->pgoff;
 	u64 end = min(file_pages(inode), index + FAULT_AROUND);
+	struct dsm_payer payer;
+
+	dsm_payer_init(&payer, vmf);
 
 	while (++index < end) {
 		struct page *page;
@@ -174,7 +187,8 @@ void dsm_fault_around(struct vm_fault *vmf,
 		addr += PAGE_SIZE;
 		if (addr >= vma->vm_end || !(addr & ~PMD_MASK))
 			break;
-		page = peek(r, index, &right);
+		payer.addr = addr;
+		page = peek(r, index, &right, &payer);
 		if (!page)
 			break;
 		page->mapping = inode->i_mapping;
@@ -185,6 +199,7 @@ void dsm_fault_around(struct vm_fault *vmf,
 		if (!ok)
 			break;
 	}
+	dsm_payer_exit(&payer);
 	dsm_prefetch_mapped(r, vmf->pgoff, index - 1);
 }
 

@@ -146,6 +146,7 @@ struct page *dsm_entry_detach_locked(struct dsm_entry *e)
 	else if (!page)
 		return NULL;
 	e->page = NULL;
+	__clear_bit(DSM_EF_UNPAID, &e->flags);
 	atomic_long_dec(&e->region->nr_resident);
 	atomic_long_dec(&e->region->cluster->nr_resident);
 	if (page)
@@ -156,10 +157,8 @@ struct page *dsm_entry_detach_locked(struct dsm_entry *e)
 void dsm_entry_attach_locked(struct dsm_entry *e, struct page *page)
 {
 	lockdep_assert_held(&e->lock);
-	if (page)
-		e->page = page;
-	else
-		__set_bit(DSM_EF_ZERO, &e->flags);
+	e->page = page;
+	__set_bit(page ? DSM_EF_UNPAID : DSM_EF_ZERO, &e->flags);
 	atomic_long_inc(&e->region->nr_resident);
 	atomic_long_inc(&e->region->cluster->nr_resident);
 }

@@ -16,6 +16,9 @@
 #include "core/place.h"
 #include "core/step.h"
 
+struct dsm_ioc_resident;
+struct mem_cgroup;
+
 /**
  * struct dsm_entry - record of a page
  * @lock:	protects @core, @dir, @page, @flags; taken with BH disabled
@@ -70,6 +73,7 @@ struct dsm_entry {
 #define DSM_EF_USED		1	/* second chance for eviction */
 #define DSM_EF_DEAD		2	/* unhashed; look the page up again */
 #define DSM_EF_ZERO		3	/* a copy of zeroes, @page not allocated yet */
+#define DSM_EF_UNPAID		4	/* no one here has used @page, see charge.c */
 
 /**
  * struct dsm_stream - what a thread read last, to see what it wants next
@@ -102,7 +106,7 @@ struct dsm_stream {
  * @mapping_lock: read-locked while @mapping is used
  * @nr_resident: copies here, pages
  * @nr_entries:	records here
- * @evict_cursor: where eviction goes on
+ * @evict_cursor: where eviction goes on; lockless
  * @successor:	while this node leaves: the new home of its pages, else NONE
  * @user:	who asked for a page last, see hold.h; lockless
  * @stream:	read streams, hashed by thread, racy on purpose
@@ -189,14 +193,16 @@ static inline u64 dsm_region_nr_resident(struct dsm_region *r)
  *
  * While the page is locked the right stays: unlock_page() and put_page() soon.
  *
+ * The first access to a copy pays for it, see charge.h.
+ *
  * Return: 0; -EAGAIN (NOWAIT), -EINTR (fatal signal), -ETIMEDOUT, -EIO (lost),
  * -ENOMEM, -ESTALE (the region is gone), -ENOTCONN (not a member any more).
  */
 int dsm_page_acquire(struct dsm_region *r, u64 index, u8 right,
 		     unsigned int flags, struct page **page);
-/* Likewise, and say in @right what right there is, which may be more. */
+/* Likewise for a fault, and say in @right what right there is, which may be more. */
 int dsm_page_acquire_most(struct dsm_region *r, u64 index, u8 *right,
-			  unsigned int flags, struct page **page);
+			  unsigned int flags, struct vm_fault *vmf, struct page **page);
 
 /**
  * dsm_page_wait() - wait for the right to a page, but do not take the page
@@ -212,6 +218,9 @@ int dsm_page_wait(struct dsm_region *r, u64 index, u8 right, u32 timeout_ms);
 /* Start to fetch pages for reading; never waits. */
 void dsm_page_prefetch(struct dsm_region *r, u64 index, unsigned int nr);
 void dsm_prefetch_write(struct dsm_region *r, u64 index, u8 user);
+/* resident.c */
+int dsm_region_resident(struct dsm_region *r, u64 start, u64 end,
+			struct dsm_ioc_resident *res);
 /* Give up the copies in a range; waits: 0, -EINTR, -EBUSY if some stayed. */
 int dsm_page_evict_range(struct dsm_region *r, u64 start, u64 nr);
 
@@ -334,6 +343,9 @@ void dsm_evict_stop(struct dsm_cluster *c);
 /* Wait until there is room for one more page: 0, -ENOSPC, -EINTR. */
 int dsm_evict_wait_room(struct dsm_cluster *c);
 void dsm_evict_kick(struct dsm_cluster *c);
+/* Have up to @want copies leave that are charged to a cgroup. Return: how many will. */
+unsigned int dsm_evict_charged(struct dsm_cluster *c, struct mem_cgroup *memcg,
+			       unsigned int want, bool force);
 
 /* prefetch.c: a thread read a page; look ahead. */
 void dsm_prefetch_read(struct dsm_region *r, u64 index, u64 nr_file_pages);

@@ -68,6 +68,7 @@ int verb_leave(int argc, char **argv);
 int verb_region(int argc, char **argv);
 int verb_place(int argc, char **argv);
 int verb_evict(int argc, char **argv);
+int verb_resident(int argc, char **argv);
 int verb_prefetch(int argc, char **argv);
 int verb_page(int argc, char **argv);
 

@@ -20,6 +20,7 @@ static const struct {
 	{ "place", verb_place },
 	{ "evict", verb_evict },
 	{ "prefetch", verb_prefetch },
+	{ "resident", verb_resident },
 	{ "page", verb_page },
 };
 
@@ -40,6 +41,7 @@ static const char help[] =
 "  place NAME node N [START [NR]]         homes: all on one server\n"
 "  evict NAME [START [NR]]            give up the copies on this server\n"
 "  prefetch NAME START NR             start to fetch pages\n"
+"  resident NAME [START [NR]]         how many pages are on this server, or where else\n"
 "  page NAME INDEX                    what this server knows of a page\n"
 "\n"
 "NAME of a region: a file on the first mount of dsmfs, or a path. START, NR,\n"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* dsmctl region, place, evict, prefetch, page. */
+/* dsmctl region, place, evict, prefetch, resident, page. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -183,6 +183,36 @@ int verb_prefetch(int argc, char **argv)
 	range.nr = arg_number("NR", argv[3]);
 	region_ioctl(region_open(argv[1], O_RDONLY), DSM_IOC_PREFETCH, &range, argv[1],
 		     "cannot be fetched", strerror(EBUSY));
+	return EXIT_SUCCESS;
+}
+
+int verb_resident(int argc, char **argv)
+{
+	struct dsm_ioc_resident r = { .nr = UINT64_MAX };
+	const struct {
+		const char *name, *meaning;
+		const __u64 *nr;
+	} line[] = {
+		{ "exclusive", "here and nowhere else", &r.exclusive },
+		{ "shared", "here, others may have it too", &r.shared },
+		{ "moving", "here, about to go", &r.moving },
+		{ "remote", "homed here, on other servers", &r.remote },
+		{ "untouched", "homed here, never written", &r.untouched },
+		{ "elsewhere", "not here, nor homed here", &r.elsewhere },
+	};
+
+	if (argc < 2 || argc > 4)
+		usage_die("resident NAME [START [NR]]");
+	if (argc > 2)
+		r.start = arg_number("START", argv[2]);
+	if (argc > 3)
+		r.nr = arg_number("NR", argv[3]);
+	region_ioctl(region_open(argv[1], O_RDONLY), DSM_IOC_RESIDENT, &r, argv[1],
+		     "cannot be counted", strerror(EBUSY));
+	printf("%-10s %14s  MEANING\n", "STATE", "PAGES");
+	for (size_t i = 0; i < ARRAY_SIZE(line); i++)
+		printf("%-10s %14llu  %s\n", line[i].name, (unsigned long long)*line[i].nr,
+		       line[i].meaning);
 	return EXIT_SUCCESS;
 }
 

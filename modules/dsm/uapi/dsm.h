@@ -56,12 +56,35 @@ struct dsm_ioc_page {
 	char dir_state[16];
 };
 
+/**
+ * struct dsm_ioc_resident - where the pages of a range are, as this node knows it
+ * @start:	in: first page
+ * @nr:		in: number of pages; out: how many of them the file has
+ * @exclusive:	here and nowhere else
+ * @shared:	here, and others may have it as well
+ * @moving:	here, about to go
+ * @remote:	not here, but homed here: on others
+ * @untouched:	homed here: no one has it, no one wrote it
+ * @elsewhere:	neither here nor homed here: its home knows
+ */
+struct dsm_ioc_resident {
+	__u64 start;
+	__u64 nr;
+	__u64 exclusive;
+	__u64 shared;
+	__u64 moving;
+	__u64 remote;
+	__u64 untouched;
+	__u64 elsewhere;
+};
+
 /*
  * SET_PLACE	choose homes; EBUSY once a page of the file was ever touched
  * GET_PLACE	@start in: any page; out: the range it is in
  * EVICT	give up the local copies in a range (tests, tuning)
  * PAGE		look at a page (tests)
  * PREFETCH	start to fetch a range for reading
+ * RESIDENT	count pages by where they are
  */
 #define DSM_IOC_MAGIC		0xd5
 #define DSM_IOC_SET_PLACE	_IOW(DSM_IOC_MAGIC, 1, struct dsm_ioc_place)
@@ -69,5 +92,6 @@ struct dsm_ioc_page {
 #define DSM_IOC_EVICT		_IOW(DSM_IOC_MAGIC, 3, struct dsm_ioc_range)
 #define DSM_IOC_PAGE		_IOWR(DSM_IOC_MAGIC, 4, struct dsm_ioc_page)
 #define DSM_IOC_PREFETCH	_IOW(DSM_IOC_MAGIC, 5, struct dsm_ioc_range)
+#define DSM_IOC_RESIDENT	_IOWR(DSM_IOC_MAGIC, 6, struct dsm_ioc_resident)
 
 #endif

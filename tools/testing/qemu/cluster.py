@@ -30,6 +30,7 @@ def arguments() -> argparse.Namespace:
     p = verb("up", "start a cluster and leave it running")
     shape(p)
     p.add_argument("--nodes", type=int, default=2)
+    p.add_argument("--numa", type=int, default=1, help="NUMA nodes a server, 1 or 2")
     p.add_argument("--net", choices=("switch", "direct"), default="switch")
     p.add_argument("--ttl", type=float, default=4 * 3600, help="seconds until it ends by itself")
     p.add_argument("--dsm", action="store_true", help="load dsm.ko and mount dsmfs")

@@ -28,18 +28,21 @@ class Cluster:
     """Use as a context manager; everything in it dies with this process at the latest."""
 
     def __init__(self, nodes: int = 2, variant: str = "stock", name: Optional[str] = None,
-                 cpus: int = 1, mem: str = "1G", net: str = "switch", append: str = "") -> None:
+                 cpus: int = 1, mem: str = "1G", net: str = "switch", append: str = "",
+                 numa: int = 1) -> None:
         if not 1 <= nodes <= 8:
             raise ClusterError(f"{nodes} servers: 1 to 8 can be emulated")
+        if numa not in (1, 2):
+            raise ClusterError(f"{numa} NUMA nodes a server: 1 or 2 can be emulated")
         self.name = name or f"run-{os.getpid()}"
-        self.nr_nodes, self.cpus, self.mem = nodes, cpus, mem
+        self.nr_nodes, self.cpus, self.mem, self.numa = nodes, cpus, mem, numa
         # The switch costs less than the noise (README), and it can lose frames silently.
         self.net = net
         if self.net == "direct" and nodes != 2:
             raise ClusterError("net=direct joins two servers only")
         # AML under KASAN and lockdep took about 17 of 50 s in one boot log. No SRAT then.
         pace.set(variant)
-        self.append = append + (" acpi=off" if pace.slow and cpus == 1 else "")
+        self.append = append + (" acpi=off" if pace.slow and cpus == numa == 1 else "")
         self.boot_timeout = 120 * pace.patience
         self.dir = BUILD / "cluster" / self.name
         self.logs = self.dir / "logs"  # of a test; kept with what the servers logged
@@ -135,11 +138,25 @@ class Cluster:
                 "-netdev", netdev,
                 "-device", f"virtio-net-pci,id=nic0,netdev=net0,mac=52:54:00:77:00:{i + 1:02x},"
                            "host_mtu=9000,romfile="]
+        argv += self._qemu_numa()
         for tag, path, ro in (("root", "/", "on"), ("top", str(TOP), "on"),
                               ("build", str(BUILD), "off")):
             argv += ["-fsdev", f"local,id={tag},path={path},security_model=none,readonly={ro},"
                                "multidevs=remap",
                      "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
+        return argv
+
+    def _qemu_numa(self) -> list[str]:
+        """Half of the memory on a node without CPUs."""
+        if self.numa == 1:
+            return []
+        unit = {"M": 1, "G": 1024}.get(self.mem[-1].upper(), 0)
+        if not unit or not self.mem[:-1].isdecimal():
+            raise ClusterError(f"mem={self.mem}: with two NUMA nodes a number of M or G")
+        argv = []
+        for n, cpus in ((0, f",cpus=0-{self.cpus - 1}"), (1, "")):
+            argv += ["-object", f"memory-backend-ram,id=ram{n},size={int(self.mem[:-1]) * unit // 2}M",
+                     "-numa", f"node,nodeid={n},memdev=ram{n}{cpus}"]
         return argv
 
     # -- wires

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""tests.list: one line a test, "name kind nodes timeout kernel"."""
+"""tests.list: one line a test, "name kind nodes timeout kernel [numa]"."""
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
@@ -18,6 +18,7 @@ class Test:
     timeout: float
     kernel: str = "any"
     root: Path = SELFTESTS  # where the manifest is, and so the tests
+    numa: int = 1  # NUMA nodes a server
 
     def program(self) -> Path:
         """What to run: a host test's Python file, or what the servers execute."""
@@ -40,13 +41,15 @@ def parse(path: Path) -> list[Test]:
         if not words:
             continue
         try:
-            name, kind, nodes, timeout, kernel = words
-            t = Test(name, kind, int(nodes), float(timeout), kernel, path.parent)
-            if kind not in KINDS or kernel not in KERNELS or not 1 <= t.nodes <= 8:
+            name, kind, nodes, timeout, kernel, *numa = words
+            t = Test(name, kind, int(nodes), float(timeout), kernel, path.parent,
+                     *(int(n) for n in numa))
+            if (kind not in KINDS or kernel not in KERNELS or not 1 <= t.nodes <= 8
+                    or len(numa) > 1 or t.numa not in (1, 2)):
                 raise ValueError
         except ValueError:
             raise ClusterError(f"{path}:{nr}: want 'name {'|'.join(KINDS)} nodes timeout "
-                               f"{'|'.join(KERNELS)}'") from None
+                               f"{'|'.join(KERNELS)} [numa]'") from None
         tests.append(t)
     return tests
 

@@ -124,18 +124,19 @@ class Run:
             self.cluster.down()
             self.cluster = None
 
-    def _get(self, nodes: int) -> Cluster:
+    def _get(self, nodes: int, numa: int) -> Cluster:
         c = self.cluster
-        if c and (c.nr_nodes != nodes or not all(n.alive for n in c.nodes)):
+        if c and ((c.nr_nodes, c.numa) != (nodes, numa) or not all(n.alive for n in c.nodes)):
             self.close()
         if not self.cluster:
-            self.cluster = Cluster(nodes, self.variant, cpus=self.cpus, mem=self.mem)
+            self.cluster = Cluster(nodes, self.variant, cpus=self.cpus, mem=self.mem,
+                                   numa=numa)
             self._seen.clear()
             self.cluster.up()
         return self.cluster
 
     def _one(self, t: Test, outputs: dict[str, str]) -> list[str]:
-        c = self._get(t.nodes)
+        c = self._get(t.nodes, t.numa)
         problems = []
         try:
             if t.kind == "nodes":
@@ -209,7 +210,7 @@ class Run:
     def tests(self, tests: list[Test]) -> bool:
         """Return: whether all is well. No test at all is not."""
         try:
-            for t in sorted(tests, key=lambda t: t.nodes):
+            for t in sorted(tests, key=lambda t: (t.nodes, t.numa)):
                 self.test(t)
         finally:
             self.close()

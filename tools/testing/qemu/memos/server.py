@@ -122,7 +122,7 @@ def serve(config: dict) -> int:
     except OSError:
         raise ClusterError(f"cluster {config['name']} is already up") from None
     listener.listen(16)
-    keys = ("nodes", "variant", "name", "cpus", "mem", "net", "append")
+    keys = ("nodes", "variant", "name", "cpus", "mem", "net", "append", "numa")
     with Cluster(**{k: config[k] for k in keys}) as c:
         if config["dsm"]:
             c.dsm_up()
@@ -156,7 +156,7 @@ def _request(name: str, wait_s: float = 150, **request) -> object:
 
 def _up(a: argparse.Namespace) -> int:
     config = {"nodes": a.nodes, "variant": a.kernel, "name": a.name, "cpus": a.cpus, "mem": a.mem,
-              "net": a.net, "append": a.append, "ttl": a.ttl, "dsm": a.dsm}
+              "net": a.net, "append": a.append, "numa": a.numa, "ttl": a.ttl, "dsm": a.dsm}
     (BUILD / "cluster").mkdir(parents=True, exist_ok=True)
     log = BUILD / "cluster" / f"{_dir(a.name).name}.log"
     start = time.monotonic()

@@ -26,20 +26,6 @@ static void set_place(struct __test_metadata *_metadata, int fd, struct dsm_ioc_
 	ASSERT_EQ(0, ioctl(fd, DSM_IOC_SET_PLACE, &p)) TH_LOG("SET_PLACE: %m");
 }
 
-
-/* These have nothing to test on a tmpfs. */
-#define DSMFS_TEST(name)					\
-	static void name##_on_dsmfs(struct __test_metadata *_metadata, \
-				    struct _test_data_shared *self); \
-	SHARED_TEST(name)					\
-	{							\
-		if (!dsm_real)					\
-			SKIP(_exit(KSFT_SKIP), "needs dsmfs");	\
-		name##_on_dsmfs(_metadata, self);		\
-	}							\
-	static void name##_on_dsmfs(struct __test_metadata *_metadata, \
-				    struct _test_data_shared *self)
-
 DSMFS_TEST(default_homes_agree_and_use_all_nodes)
 {
 	const int pages = 4096;

@@ -92,4 +92,17 @@ static inline const char *shared_name(struct _test_data_shared *self, const char
 
 #define SHARED_TEST(name) TEST_F_TIMEOUT(shared, name, TEST_S)
 
+/* These have nothing to test on a tmpfs. */
+#define DSMFS_TEST(name)					\
+	static void name##_on_dsmfs(struct __test_metadata *_metadata, \
+				    struct _test_data_shared *self); \
+	SHARED_TEST(name)					\
+	{							\
+		if (!dsm_real)					\
+			SKIP(_exit(KSFT_SKIP), "needs dsmfs");	\
+		name##_on_dsmfs(_metadata, self);		\
+	}							\
+	static void name##_on_dsmfs(struct __test_metadata *_metadata, \
+				    struct _test_data_shared *self)
+
 #endif
