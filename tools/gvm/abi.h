@@ -35,6 +35,7 @@ enum gvm_route {
  * @in:		the kernel reads the argument
  * @out:	the kernel writes the argument, or what it points to
  * @by_value:	the argument is a number, not a pointer; in and out are false then
+ * @all:	GVM_ROUTE_FORWARD: stubs get it as well, so that the vCPU may move there
  * @wire:	GVM_ROUTE_SPECIAL: may nevertheless travel in an IOCTL message
  * @size:	bytes of the fixed part, 0 if the argument is no pointer
  * @count_at:	offset of the 32-bit element count in the fixed part; unused if !elem_size
@@ -52,7 +53,7 @@ struct gvm_call {
 	const char *name;
 	enum gvm_scope scope;
 	enum gvm_route route;
-	unsigned int in:1, out:1, by_value:1, wire:1;
+	unsigned int in:1, out:1, by_value:1, wire:1, all:1;
 	uint32_t size;
 	uint32_t count_at;
 	uint32_t elem_size;

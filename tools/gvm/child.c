@@ -169,9 +169,11 @@ static int64_t dirty_log(struct gvm_packet *p, size_t *len)
 	return gvm_raw_ioctl(child.m.vm_fd, KVM_GET_DIRTY_LOG, &log) ? -errno : 0;
 }
 
-int64_t gvm_child_ioctl(int fd, bool vcpu, struct gvm_packet *p, size_t *len)
+int64_t gvm_child_ioctl(unsigned int vcpu, struct gvm_packet *p, size_t *len)
 {
-	const struct gvm_call *call = gvm_call_find_wire(vcpu, p->head.request);
+	bool for_vcpu = vcpu != GVM_NO_VCPU;
+	const struct gvm_call *call = gvm_call_find_wire(for_vcpu, p->head.request);
+	int fd = for_vcpu ? child.m.vcpu[vcpu].fd : child.m.vm_fd;
 	int r;
 
 	*len = 0;
@@ -181,6 +183,9 @@ int64_t gvm_child_ioctl(int fd, bool vcpu, struct gvm_packet *p, size_t *len)
 		return -EINVAL;
 	if (call->request == KVM_GET_DIRTY_LOG)
 		return dirty_log(p, len);
+	if (call->all)
+		return gvm_member_config(&child.m, vcpu, call,
+					 (void *)gvm_call_arg(call, p->data));
 	if (call->scope == GVM_SCOPE_SYSTEM)
 		fd = child.m.kvm_fd;
 	r = gvm_raw_ioctl(fd, call->request, (void *)gvm_call_arg(call, p->data));
@@ -208,7 +213,7 @@ static int64_t vm_request(struct gvm_packet *p, size_t *len)
 	*len = 0;
 	switch (p->head.type) {
 	case GVM_MSG_IOCTL:
-		return gvm_child_ioctl(child.m.vm_fd, false, p, len);
+		return gvm_child_ioctl(p->head.vcpu, p, len);
 	case GVM_MSG_PEERS:
 		return connect_peers((void *)p->data);
 	case GVM_MSG_VCPU: {
@@ -220,6 +225,11 @@ static int64_t vm_request(struct gvm_packet *p, size_t *len)
 		return map_region((void *)p->data);
 	case GVM_MSG_SLOT:
 		return change_slot((void *)p->data);
+	case GVM_MSG_ROLE: {
+		struct gvm_msg_vcpu *v = (void *)p->data;
+
+		return gvm_member_role(&child.m, v->id, v->owner);
+	}
 	case GVM_MSG_TSC:
 		return set_tsc(p->head.vcpu, (void *)p->data);
 	default:

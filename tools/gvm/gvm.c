@@ -23,7 +23,10 @@ static const char usage[] =
 "       gvm status [--servers ADDR[,ADDR...]]\n"
 "	VMs that were started here, and what runs on servers\n"
 "       gvm stop VM\n"
-"	end a VM that was started here\n";
+"	end a VM that was started here\n"
+"       gvm move VM VCPU SERVER\n"
+"	move a vCPU of a VM that was started here to another server (its address in\n"
+"	--servers, or its index there), and say how long it was paused\n";
 
 void gvm_die(const char *fmt, ...)
 {
@@ -106,6 +109,7 @@ int main(int argc, char **argv)
 		{ "run", gvm_run },
 		{ "status", gvm_status },
 		{ "stop", gvm_stop },
+		{ "move", gvm_move },
 		{ "_member", gvm_member },
 	};
 	unsigned int i;

@@ -34,5 +34,6 @@ int gvm_member(int argc, char **argv);
 int gvm_run(int argc, char **argv);
 int gvm_status(int argc, char **argv);
 int gvm_stop(int argc, char **argv);
+int gvm_move(int argc, char **argv);
 
 #endif

@@ -19,6 +19,7 @@
 
 #include "member.h"
 #include "raw.h"
+#include "state.h"
 
 #define SEND_MS		5000
 #define BYE_MS		100
@@ -27,6 +28,8 @@
 #define TSC_SAMPLES	40
 #define TSC_WAIT_MS	3000
 #define MSI_LEVEL	0xc000
+#define MODE_INIT	5
+#define MODE_SIPI	6
 
 int64_t gvm_now_ms(void)
 {
@@ -55,8 +58,12 @@ static void on_signal(int sig)
 static void on_stub_irq(void *context, unsigned int vcpu, const struct gvm_msg_irq *irq)
 {
 	struct gvm_member *m = context;
+	struct gvm_vcpu *v = &m->vcpu[vcpu];
+	unsigned int to = irq->mode == MODE_SIPI ? v->init_to : v->owner;
 
-	gvm_member_say(m, m->vcpu[vcpu].owner, GVM_MSG_IRQ, vcpu, 0, irq, sizeof(*irq));
+	if (irq->mode == MODE_INIT)
+		v->init_to = to;
+	gvm_member_say(m, to, GVM_MSG_IRQ, vcpu, 0, irq, sizeof(*irq));
 }
 
 static void on_stub_fail(void *context, unsigned int vcpu, const char *why)
@@ -66,7 +73,7 @@ static void on_stub_fail(void *context, unsigned int vcpu, const char *why)
 
 int gvm_member_init(struct gvm_member *m, const struct gvm_member_ops *ops)
 {
-	struct sigaction sa = { .sa_handler = on_signal };
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	unsigned int i;
 	int r;
 
@@ -239,8 +246,7 @@ static void *link_main(void *arg)
 	return NULL;
 }
 
-/* gvm's threads must not run the VMM's signal handlers. */
-static int start_thread(pthread_t *t, void *(*fn)(void *), void *arg)
+int gvm_member_thread(pthread_t *t, void *(*fn)(void *), void *arg)
 {
 	sigset_t all, old;
 	int r;
@@ -263,7 +269,7 @@ int gvm_member_link(struct gvm_member *m, unsigned int peer, struct gvm_chan *c)
 	l->m = m;
 	l->peer = peer;
 	l->chan = c;
-	return start_thread(&l->thread, link_main, l);
+	return gvm_member_thread(&l->thread, link_main, l);
 }
 
 int gvm_member_tsc(struct gvm_member *m, unsigned int peer, int64_t *ahead, uint64_t *error)
@@ -296,7 +302,7 @@ int gvm_member_tsc(struct gvm_member *m, unsigned int peer, int64_t *ahead, uint
 int gvm_member_vcpu(struct gvm_member *m, unsigned int id, unsigned int owner)
 {
 	struct gvm_vcpu *v;
-	int fd;
+	int fd, r;
 
 	if (id >= GVM_VCPUS_MAX || owner >= m->nr_members)
 		return -EINVAL;
@@ -311,9 +317,78 @@ int gvm_member_vcpu(struct gvm_member *m, unsigned int id, unsigned int owner)
 		close(fd);
 		return -ENOMEM;
 	}
+	r = gvm_stub_create(m->kvm_fd, m->vm_fd, fd, id, v->run, &m->stub_ops, &v->stub);
+	if (r) {
+		munmap(v->run, m->run_size);
+		close(fd);
+		return r;
+	}
 	v->fd = fd;
 	v->owner = owner;
-	if (owner == m->self)
-		return 0;
-	return gvm_stub_start(m->kvm_fd, m->vm_fd, fd, id, v->run, &m->stub_ops, &v->stub);
+	return owner == m->self ? 0 : gvm_stub_begin(v->stub, true);
+}
+
+static struct gvm_vcpu *vcpu_of(struct gvm_member *m, unsigned int id)
+{
+	return id < GVM_VCPUS_MAX && m->vcpu[id].fd >= 0 ? &m->vcpu[id] : NULL;
+}
+
+int gvm_member_config(struct gvm_member *m, unsigned int id, const struct gvm_call *call, void *arg)
+{
+	struct gvm_vcpu *v = vcpu_of(m, id);
+	bool stub = v && gvm_stub_active(v->stub);
+	int ret, r;
+
+	if (!v)
+		return -ENOENT;
+	r = stub ? gvm_stub_stop(v->stub) : 0;
+	if (r)
+		return r;
+	ret = gvm_raw_ioctl(v->fd, call->request, arg);
+	if (ret < 0)
+		ret = -errno;
+	else if (call->request == KVM_SET_CPUID2)
+		r = gvm_stub_place(v->stub, arg);
+	if (stub && !r)
+		r = gvm_stub_begin(v->stub, false);
+	return r ? r : ret;
+}
+
+int gvm_member_save(struct gvm_member *m, unsigned int id, struct gvm_state *s)
+{
+	struct gvm_vcpu *v = vcpu_of(m, id);
+
+	return v && v->owner == m->self ? gvm_state_save(m->kvm_fd, v->fd, s) : -ENOENT;
+}
+
+int gvm_member_load(struct gvm_member *m, unsigned int id, const struct gvm_state *s)
+{
+	struct gvm_vcpu *v = vcpu_of(m, id);
+	int r;
+
+	if (!v || v->owner == m->self)
+		return -ENOENT;
+	r = gvm_stub_stop(v->stub);
+	if (r)
+		return r;
+	r = gvm_state_load(v->fd, s);
+	if (r) {
+		if (gvm_stub_begin(v->stub, false))
+			gvm_member_end(m, "vCPU %u can be neither moved here nor left a stub", id);
+		return r;
+	}
+	v->run->exit_reason = KVM_EXIT_INTR;	/* no I/O that waits for an answer */
+	v->owner = m->self;
+	return 0;
+}
+
+int gvm_member_role(struct gvm_member *m, unsigned int id, unsigned int owner)
+{
+	struct gvm_vcpu *v = vcpu_of(m, id);
+	bool real = v && v->owner == m->self;
+
+	if (!v || owner >= m->nr_members || owner == m->self)
+		return -EINVAL;
+	v->owner = owner;	/* first: the stub forwards at once */
+	return real ? gvm_stub_begin(v->stub, false) : 0;
 }

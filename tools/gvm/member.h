@@ -9,7 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "abi.h"
 #include "chan.h"
+#include "move.h"
 #include "msg.h"
 #include "stub.h"
 
@@ -19,14 +21,16 @@ struct gvm_member;
 
 /**
  * struct gvm_vcpu - a vCPU of the guest, as this member holds it
- * @owner:	member it is real on
+ * @owner:	member it is real on, as far as this one knows: it was there, or is
+ * @init_to:	where its last INIT was forwarded; the SIPI must not overtake it
  * @fd:		KVM's file here, -1: not created
  * @run:	its kvm_run here
- * @stub:	set if it is a stub here
- * @private:	of agent.c or remote.c
+ * @stub:	what it needs to be a stub here
+ * @private:	of vcpu.c or remote.c
  */
 struct gvm_vcpu {
-	unsigned int owner;
+	atomic_uint owner;
+	unsigned int init_to;
 	int fd;
 	struct kvm_run *run;
 	struct gvm_stub *stub;
@@ -124,6 +128,48 @@ int gvm_member_link(struct gvm_member *m, unsigned int peer, struct gvm_chan *c)
 int gvm_member_vcpu(struct gvm_member *m, unsigned int id, unsigned int owner);
 
 /**
+ * gvm_member_config() - a request that each member's vCPU gets, be it real or a stub
+ * @m:		member
+ * @id:		vCPU
+ * @call:	its row, with @all set
+ * @arg:	argument
+ *
+ * Return: what ioctl() returns, or -errno.
+ */
+int gvm_member_config(struct gvm_member *m, unsigned int id, const struct gvm_call *call,
+		      void *arg);
+
+/**
+ * gvm_member_save() - the state of a vCPU that is real here, and out of the guest
+ * @m:		member
+ * @id:		vCPU
+ * @s:		out
+ *
+ * Return: 0; -EAGAIN if it cannot be moved just now; -errno.
+ */
+int gvm_member_save(struct gvm_member *m, unsigned int id, struct gvm_state *s);
+
+/**
+ * gvm_member_load() - a stub becomes the real vCPU
+ * @m:		member
+ * @id:		vCPU
+ * @s:		its state
+ *
+ * Return: 0; -EAGAIN if it cannot just now; -errno. It is a stub still if it fails.
+ */
+int gvm_member_load(struct gvm_member *m, unsigned int id, const struct gvm_state *s);
+
+/**
+ * gvm_member_role() - a vCPU is real elsewhere: if it was so here, it becomes a stub
+ * @m:		member
+ * @id:		vCPU
+ * @owner:	where
+ *
+ * Return: 0 or -errno.
+ */
+int gvm_member_role(struct gvm_member *m, unsigned int id, unsigned int owner);
+
+/**
  * gvm_member_say() - send a one-way message
  * @m:		member
  * @peer:	to whom
@@ -160,6 +206,9 @@ void gvm_member_end(struct gvm_member *m, const char *fmt, ...)
  * Return: 0, -ETIMEDOUT.
  */
 int gvm_member_tsc(struct gvm_member *m, unsigned int peer, int64_t *ahead, uint64_t *error);
+
+/** gvm_member_thread() - start one that runs no signal handler of the VMM's. Return: 0 or -errno. */
+int gvm_member_thread(pthread_t *t, void *(*fn)(void *), void *arg);
 
 /** gvm_now_ms() - monotonic time */
 int64_t gvm_now_ms(void);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "move.h"
 #include "msg.h"
 
 _Static_assert(offsetof(struct kvm_run, kvm_valid_regs) == GVM_RUN_HEAD, "head of kvm_run");
@@ -33,6 +34,7 @@ union fixed {
 	struct gvm_msg_tsc tsc;
 	struct gvm_msg_irq irq;
 	struct gvm_msg_ping ping;
+	struct gvm_state state;
 };
 
 const char *gvm_msg_name(unsigned int type)
@@ -218,7 +220,10 @@ static int fixed_size(enum gvm_msg_type type)
 	case GVM_MSG_PING:
 	case GVM_MSG_PONG:
 		return sizeof(struct gvm_msg_ping);
+	case GVM_MSG_LOAD:
+		return sizeof(struct gvm_state);
 	case GVM_MSG_STATUS:
+	case GVM_MSG_SAVE:
 	case GVM_MSG_KICK:
 		return 0;
 	case GVM_MSG_REPLY:
@@ -259,8 +264,11 @@ static bool body_ok(const struct gvm_head *h, const void *payload)
 	case GVM_MSG_SLOT:
 		return slot_ok(&m.slot);
 	case GVM_MSG_TSC:
+	case GVM_MSG_SAVE:
 	case GVM_MSG_KICK:
 		return for_vcpu;
+	case GVM_MSG_LOAD:
+		return for_vcpu && gvm_state_ok(&m.state);
 	case GVM_MSG_IRQ:
 		return for_vcpu && irq_ok(&m.irq);
 	case GVM_MSG_RUN:

@@ -34,7 +34,9 @@
 	X(SLOT)		/* request: set or delete a memory slot */		\
 	X(TSC)		/* request: set a vCPU's TSC offset */			\
 	X(RUN)		/* request: KVM_RUN, see gvm_run_size(); reply likewise */ \
-	X(ROLE)		/* request: a vCPU becomes real or a stub */		\
+	X(SAVE)		/* request: a vCPU's state; reply: struct gvm_state */	\
+	X(LOAD)		/* request: the vCPU becomes real here, with that state */ \
+	X(ROLE)		/* request: a vCPU is real elsewhere */			\
 	X(KICK)		/* one way: end RUN seq */				\
 	X(IRQ)		/* one way: an interrupt for a vCPU */			\
 	X(PING)		/* one way: seq, own TSC */				\
@@ -52,7 +54,8 @@ enum gvm_msg_type {
  * struct gvm_head - begins each message
  * @magic:	GVM_MSG_MAGIC
  * @type:	enum gvm_msg_type
- * @vcpu:	vCPU id, or GVM_NO_VCPU; RUN, TSC, KICK, IRQ and the HELLO of a vCPU's channel need one
+ * @vcpu:	vCPU id, or GVM_NO_VCPU; RUN, TSC, SAVE, LOAD, KICK, IRQ and the HELLO of a vCPU's
+ *		channel need one
  * @len:	bytes of payload that follow
  * @seq:	number of the request; RUN and KICK: of the run
  * @request:	IOCTL: the KVM request; REPLY: may repeat it; else 0
@@ -87,7 +90,7 @@ struct gvm_msg_hello {
 	char vm[GVM_NAME_MAX + 1];	/* GVM_CHAN_AGENT: may be all zero */
 };
 
-/* STATUS and KICK have no payload; that of IOCTL is in abi.h; that of BYE is up to
+/* STATUS, SAVE and KICK have no payload; that of LOAD is struct gvm_state; that of IOCTL is in abi.h; that of BYE is up to
  * GVM_TEXT_MAX bytes of text, without the NUL and without control characters.
  */
 

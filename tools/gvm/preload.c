@@ -54,8 +54,14 @@ PUBLIC int ioctl(int fd, unsigned long request, ...)
 
 PUBLIC void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t offset)
 {
-	void *p = gvm_raw_mmap(addr, len, prot, flags, fd, offset);
+	int id = enabled && fd >= 0 && gvm_vmm_active() ? gvm_vmm_vcpu_of(fd) : -1;
+	void *p;
 
+	if (id >= 0)
+		fd = gvm_remote_file(id);
+	p = gvm_raw_mmap(addr, len, prot, flags, fd, offset);
+	if (id >= 0 && p != MAP_FAILED && !offset)
+		gvm_remote_mapped(id, p, len);
 	if (enabled && p != MAP_FAILED)
 		gvm_ram_mapped(p, len, prot, flags, fd, offset);
 	return p;
@@ -68,7 +74,9 @@ PUBLIC int munmap(void *addr, size_t len)
 {
 	int r = syscall(SYS_munmap, addr, len);
 
-	if (enabled && !r)
+	if (enabled && !r) {
 		gvm_ram_unmapped(addr, len);
+		gvm_remote_unmapped(addr, len);
+	}
 	return r;
 }

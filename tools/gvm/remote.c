@@ -1,39 +1,59 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The VMM's side of vCPUs that are real on other servers. For the VMM such a vCPU is a file it can
- * map, as KVM's is; each request on it travels over the vCPU's own channel.
+ * vCPUs as the VMM has them. One that is real on this server is KVM's own file and page. One that
+ * is elsewhere is a file the VMM can map likewise; each request on it travels over a channel to its
+ * owner. When it moves, the page the VMM sees is exchanged, at the same address.
  */
 #include <errno.h>
-#include <signal.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "raw.h"
-#include "vmm.h"
+#include "remote.h"
 
-struct gvm_remote {
-	int fd;			/* the VMM's */
-	struct kvm_run *run;	/* what the VMM maps */
-	struct gvm_chan *chan;
-	pthread_mutex_t lock;	/* one request at a time; protects the rest */
-	uint32_t seq;
-	bool has_mask;		/* KVM_SET_SIGNAL_MASK was made */
-	sigset_t mask;
-	struct gvm_packet packet;
-};
-
-static struct gvm_remote *remote_of(unsigned int id)
+struct gvm_remote *gvm_remote_of(unsigned int id)
 {
-	return vmm.m.vcpu[id].private;
+	return id < GVM_VCPUS_MAX ? vmm.m.vcpu[id].private : NULL;
+}
+
+struct kvm_run *gvm_remote_page(unsigned int id)
+{
+	return vmm.m.vcpu[id].owner ? gvm_remote_of(id)->page : vmm.m.vcpu[id].run;
 }
 
 int gvm_remote_fd(unsigned int id)
 {
-	struct gvm_remote *r = remote_of(id);
+	struct gvm_remote *r = gvm_remote_of(id);
 
 	return r ? r->fd : -1;
+}
+
+int gvm_remote_file(unsigned int id)
+{
+	return vmm.m.vcpu[id].owner ? gvm_remote_of(id)->file : vmm.m.vcpu[id].fd;
+}
+
+void gvm_remote_mapped(unsigned int id, void *addr, size_t len)
+{
+	gvm_remote_of(id)->seen = addr;
+	gvm_remote_of(id)->seen_len = len;
+}
+
+void gvm_remote_unmapped(void *addr, size_t len)
+{
+	unsigned int id;
+
+	for (id = 0; id < GVM_VCPUS_MAX; id++) {
+		struct gvm_remote *r = gvm_remote_of(id);
+
+		if (r && (char *)r->seen < (char *)addr + len &&
+		    (char *)addr < (char *)r->seen + r->seen_len)
+			r->seen = NULL;
+	}
 }
 
 static int fail(int error)
@@ -48,26 +68,72 @@ static void lost(unsigned int id, int error)
 		       strerror(error));
 }
 
+static int64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000ll + t.tv_nsec / 1000;
+}
+
+static int make_file(struct gvm_remote *r)
+{
+	int fd = memfd_create("gvm-vcpu", MFD_CLOEXEC);
+	void *page;
+
+	if (fd < 0)
+		return -errno;
+	page = MAP_FAILED;
+	if (!ftruncate(fd, vmm.m.run_size))
+		page = gvm_raw_mmap(NULL, vmm.m.run_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (page == MAP_FAILED) {
+		close(fd);
+		return -ENOMEM;
+	}
+	r->file = fd;
+	r->page = page;
+	return 0;
+}
+
+int gvm_remote_prepare(unsigned int id, unsigned int member)
+{
+	struct gvm_remote *r = gvm_remote_of(id);
+	struct gvm_msg_peer *p = &vmm.conf.member[member];
+	int ret = 0;
+
+	if (!member)
+		return 0;
+	if (r->file < 0)
+		ret = make_file(r);
+	if (!ret && !r->chan[member])
+		ret = gvm_rpc_hello(p->addr, p->port, GVM_CHAN_VCPU, 0, id, vmm.conf.vm,
+				    &r->chan[member]);
+	return ret;
+}
+
 int gvm_remote_create(unsigned int id)
 {
-	struct gvm_remote *r = calloc(1, sizeof(*r));
 	unsigned int owner = vmm.m.vcpu[id].owner;
+	struct gvm_remote *r = calloc(1, sizeof(*r));
+	pthread_condattr_t attr;
 	int ret;
 
 	if (!r)
 		return -ENOMEM;
 	pthread_mutex_init(&r->lock, NULL);
-	r->fd = memfd_create("gvm-vcpu", MFD_CLOEXEC);
-	if (r->fd < 0 || ftruncate(r->fd, vmm.m.run_size))
-		return -errno;
-	r->run = gvm_raw_mmap(NULL, vmm.m.run_size, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
-	if (r->run == MAP_FAILED)
-		return -ENOMEM;
-	ret = gvm_rpc_hello(vmm.conf.member[owner].addr, vmm.conf.member[owner].port,
-			    GVM_CHAN_VCPU, 0, id, vmm.conf.vm, &r->chan);
-	if (ret)
-		return ret;
+	pthread_mutex_init(&r->move_lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&r->changed, &attr);
+	r->file = -1;
 	vmm.m.vcpu[id].private = r;
+	ret = gvm_remote_prepare(id, owner);
+	if (ret) {
+		vmm.m.vcpu[id].private = NULL;
+		free(r);
+		return ret;
+	}
+	r->fd = owner ? r->file : vmm.m.vcpu[id].fd;
 	return r->fd;
 }
 
@@ -84,12 +150,12 @@ static int wait_run(unsigned int id, struct gvm_remote *r, uint32_t seq)
 		mask = &r->mask;
 	do {
 		/* Looked at with signals blocked: one that comes now ends the wait. */
-		if (!kicked && (ret == -EINTR || r->run->immediate_exit)) {
+		if (!kicked && (ret == -EINTR || r->page->immediate_exit)) {
 			gvm_member_say(&vmm.m, vmm.m.vcpu[id].owner, GVM_MSG_KICK, id, seq, NULL,
 				       0);
 			kicked = true;
 		}
-		ret = gvm_rpc_recv(r->chan, &r->packet, -1, mask);
+		ret = gvm_rpc_recv(r->chan[vmm.m.vcpu[id].owner], &r->packet, -1, mask);
 	} while (ret == -EINTR);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return ret;
@@ -98,19 +164,20 @@ static int wait_run(unsigned int id, struct gvm_remote *r, uint32_t seq)
 static int run(unsigned int id, struct gvm_remote *r)
 {
 	struct gvm_head head = { .type = GVM_MSG_RUN, .vcpu = id, .seq = ++r->seq };
-	struct iovec body = { r->run, GVM_RUN_HEAD };
-	ssize_t size = gvm_run_size(r->run);
+	struct iovec body = { r->page, GVM_RUN_HEAD };
+	ssize_t size = gvm_run_size(r->page);
 	struct gvm_packet *p = &r->packet;
+	struct kvm_run *page = r->page;
 	struct iovec data = { 0 };
 	int ret;
 
 	if (!head.seq)
 		head.seq = ++r->seq;	/* 0 is no RUN */
 	if (size > GVM_RUN_HEAD) {
-		data.iov_base = (char *)r->run + r->run->io.data_offset;
+		data.iov_base = (char *)page + page->io.data_offset;
 		data.iov_len = size - GVM_RUN_HEAD;
 	}
-	ret = gvm_rpc_send(r->chan, &head, &body, &data);
+	ret = gvm_rpc_send(r->chan[vmm.m.vcpu[id].owner], &head, &body, &data);
 	if (!ret)
 		ret = wait_run(id, r, head.seq);
 	if (!ret && (p->head.type != GVM_MSG_REPLY || p->head.seq != head.seq ||
@@ -119,24 +186,57 @@ static int run(unsigned int id, struct gvm_remote *r)
 	if (ret)
 		lost(id, -ret);
 	/* The first bytes are the VMM's: it may set immediate_exit at any time. */
-	memcpy((char *)r->run + 8, p->data + 8, GVM_RUN_HEAD - 8);
-	if (p->head.len > GVM_RUN_HEAD && r->run->io.data_offset >= GVM_RUN_HEAD &&
-	    r->run->io.data_offset + (p->head.len - GVM_RUN_HEAD) <= vmm.m.run_size)
-		memcpy((char *)r->run + r->run->io.data_offset, p->data + GVM_RUN_HEAD,
+	memcpy((char *)page + 8, p->data + 8, GVM_RUN_HEAD - 8);
+	if (p->head.len > GVM_RUN_HEAD && page->io.data_offset >= GVM_RUN_HEAD &&
+	    page->io.data_offset + (p->head.len - GVM_RUN_HEAD) <= vmm.m.run_size)
+		memcpy((char *)page + page->io.data_offset, p->data + GVM_RUN_HEAD,
 		       p->head.len - GVM_RUN_HEAD);
 	return p->head.result < 0 ? fail(-p->head.result) : (int)p->head.result;
 }
 
-static int set_mask(struct gvm_remote *r, const struct kvm_signal_mask *m)
+int gvm_remote_enter(unsigned int id)
 {
-	r->has_mask = m != NULL;
-	if (!m)
-		return 0;
-	if (m->len > sizeof(r->mask))
+	struct gvm_remote *r = gvm_remote_of(id);
+	int ret, saved;
+
+	r->kicked_us = INT64_MAX;
+	if (vmm.m.vcpu[id].owner)
+		ret = run(id, r);
+	else
+		ret = gvm_raw_ioctl(vmm.m.vcpu[id].fd, KVM_RUN, NULL);
+	saved = errno;
+	r->left_us = now_us();
+	errno = saved;
+	return ret;
+}
+
+int gvm_remote_mask(unsigned int id, bool here)
+{
+	struct gvm_remote *r = gvm_remote_of(id);
+	struct {
+		struct kvm_signal_mask head;
+		unsigned char set[8];	/* the kernel's sigset_t */
+	} m = { .head.len = sizeof(m.set) };
+	bool set = here && r->has_mask;
+
+	memcpy(m.head.sigset, &r->mask, sizeof(m.set));
+	return gvm_raw_ioctl(vmm.m.vcpu[id].fd, KVM_SET_SIGNAL_MASK, set ? &m : NULL) ? -errno : 0;
+}
+
+static int set_mask(unsigned int id, struct gvm_remote *r, const struct kvm_signal_mask *m)
+{
+	int ret = 0;
+
+	if (m && m->len != 8)
 		return fail(EINVAL);
+	r->has_mask = m != NULL;
 	sigemptyset(&r->mask);
-	memcpy(&r->mask, m->sigset, m->len);
-	return 0;
+	if (m)
+		memcpy(&r->mask, m->sigset, m->len);
+	sigdelset(&r->mask, GVM_SIGNAL);
+	if (!vmm.m.vcpu[id].owner)
+		ret = gvm_remote_mask(id, true);
+	return ret ? fail(-ret) : 0;
 }
 
 static int forward(unsigned int id, struct gvm_remote *r, const struct gvm_call *call, void *arg)
@@ -154,7 +254,8 @@ static int forward(unsigned int id, struct gvm_remote *r, const struct gvm_call 
 	len = gvm_call_pack(call, (unsigned long)arg, p->data, sizeof(p->data));
 	if (len < 0)
 		return fail(-len);
-	ret = gvm_rpc_call(r->chan, &head, p->data, len, p, &(int64_t) { 0 });
+	ret = gvm_rpc_call(r->chan[vmm.m.vcpu[id].owner], &head, p->data, len, p,
+			   &(int64_t) { 0 });
 	if (!ret && p->head.result >= 0)
 		ret = gvm_call_unpack(call, (unsigned long)arg, p->data, p->head.len);
 	if (ret)
@@ -172,24 +273,78 @@ static int refuse(const struct gvm_call *call, unsigned long request)
 	return fail(call->error);
 }
 
+/* What stubs get as well: on the members that are not the owner. */
+static void configure_stubs(unsigned int id, const struct gvm_call *call, void *arg)
+{
+	unsigned int i, owner = vmm.m.vcpu[id].owner;
+	struct gvm_packet *p = malloc(sizeof(*p));
+	ssize_t len = p ? gvm_call_pack(call, (unsigned long)arg, p->data, sizeof(p->data)) : -ENOMEM;
+	int64_t r = len < 0 ? len : 0;
+
+	pthread_mutex_lock(&vmm.lock);
+	for (i = 0; i < vmm.m.nr_members && r >= 0; i++) {
+		struct gvm_head head = {
+			.type = GVM_MSG_IOCTL,
+			.vcpu = id,
+			.request = call->request,
+		};
+
+		if (i == owner)
+			continue;
+		if (!i)
+			r = gvm_member_config(&vmm.m, id, call, arg);
+		else
+			r = gvm_vmm_call(i, &head, p->data, len);
+	}
+	pthread_mutex_unlock(&vmm.lock);
+	free(p);
+	if (r < 0)
+		gvm_member_end(&vmm.m, "member %u: %s of vCPU %u: %s", i - 1, call->name, id,
+			       strerror(-r));
+}
+
+/* On this server KVM itself knows what it can do. */
+static int local(unsigned int id, const struct gvm_call *call, unsigned long request, void *arg)
+{
+	int ret;
+
+	if (!call || !call->all)
+		return gvm_raw_ioctl(vmm.m.vcpu[id].fd, request, arg);
+	ret = gvm_member_config(&vmm.m, id, call, arg);
+	return ret < 0 ? fail(-ret) : ret;
+}
+
+static int request_on(unsigned int id, const struct gvm_call *call, unsigned long request, void *arg)
+{
+	struct gvm_remote *r = gvm_remote_of(id);
+	int ret;
+
+	if (call && call->request == KVM_RUN)
+		return gvm_moving_run(id);
+	if (call && call->request == KVM_SET_SIGNAL_MASK)
+		return set_mask(id, r, arg);
+	if (vmm.m.vcpu[id].owner && (!call || call->route == GVM_ROUTE_REFUSE))
+		return refuse(call, request);
+	if (vmm.m.vcpu[id].owner)
+		ret = forward(id, r, call, arg);
+	else
+		ret = local(id, call, request, arg);
+	if (ret >= 0 && call && call->all)
+		configure_stubs(id, call, arg);
+	return ret;
+}
+
 int gvm_remote_ioctl(unsigned int id, unsigned long request, void *arg)
 {
 	const struct gvm_call *call = gvm_call_find(GVM_SCOPE_VCPU, request);
-	struct gvm_remote *r = remote_of(id);
+	struct gvm_remote *r = gvm_remote_of(id);
 	int ret, saved;
 
-	if (!call || call->route == GVM_ROUTE_REFUSE)
-		return refuse(call, request);
 	pthread_mutex_lock(&r->lock);
-	if (call->request == KVM_RUN)
-		ret = run(id, r);
-	else if (call->request == KVM_SET_SIGNAL_MASK)
-		ret = set_mask(r, arg);
-	else
-		ret = forward(id, r, call, arg);
+	ret = request_on(id, call, request, arg);
 	saved = errno;
 	pthread_mutex_unlock(&r->lock);
-	if (ret >= 0 && call->request == KVM_SET_MSRS && gvm_vmm_has_tsc(arg)) {
+	if (ret >= 0 && call && call->request == KVM_SET_MSRS && gvm_vmm_has_tsc(arg)) {
 		int error = gvm_vmm_sync_tsc();
 
 		if (error)

@@ -243,6 +243,8 @@ static void clear_up(struct launch *l)
 	unlink(path);
 	snprintf(path, sizeof(path), "%s/conf", l->run_dir);
 	unlink(path);
+	snprintf(path, sizeof(path), "%s/ctl", l->run_dir);
+	unlink(path);
 	rmdir(l->run_dir);
 }
 

@@ -14,6 +14,10 @@
  * interrupts to a CPU that he is about to reset.
  *
  * WAIT_SIPI: KVM_RUN would go on into the guest at SIPI, so MP_STATE is polled instead.
+ *
+ * When a vCPU moves it becomes a stub here and stops being one there. Its APIC's IRR, pending NMI and
+ * INIT are never written in doing so: what arrives at any moment stays where it arrived, and is
+ * forwarded from the new stub and taken by the new real vCPU.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -35,6 +39,12 @@
 #define POLL_FIRST_US	100
 #define POLL_LAST_US	2000
 #define MSR_X2APIC_SPIV	0x80f
+#define MSR_X2APIC_TMICT	0x838
+#define MSR_X2APIC_LVTT	0x832	/* to LVTERR, 0x837 */
+#define MSR_TSC_DEADLINE	0x6e0
+#define NR_LVT		6
+#define LVT_MASKED	(1u << 16)
+#define NR_CPUID	256
 #define APIC_BASE	0xfee00000ull
 #define APIC_ENABLED	(1u << 11)
 #define APIC_X2APIC	(1u << 10)
@@ -52,6 +62,9 @@ struct gvm_stub {
 	const struct gvm_stub_ops *ops;
 	pthread_t thread;
 	atomic_bool stop;
+	bool active;		/* the thread runs */
+	bool in_init;		/* an INIT was forwarded, its SIPI was not */
+	unsigned int host_bits;	/* of physical addresses */
 	bool smm;
 	void *image;
 	size_t size;
@@ -115,16 +128,41 @@ static bool latched_init(struct gvm_stub *s)
 	return ev.smi.latched_init;
 }
 
-/* Registers and APIC as the stub's program needs them: after creation, after INIT. */
-static int set_state(struct gvm_stub *s)
+static int set_msr(struct gvm_stub *s, uint32_t index, uint64_t data)
 {
 	struct {
 		struct kvm_msrs head;
 		struct kvm_msr_entry entry;
-	} spiv = {
+	} m = {
 		.head.nmsrs = 1,
-		.entry = { .index = MSR_X2APIC_SPIV, .data = 0x1ff },
+		.entry = { .index = index, .data = data },
 	};
+	int r = gvm_raw_ioctl(s->fd, KVM_SET_MSRS, &m);
+
+	return r == 1 ? 0 : r < 0 ? -errno : -EIO;
+}
+
+/* Nothing of the real vCPU goes on: its timer, its performance counters, what it was about to take. */
+static int quiet(struct gvm_stub *s)
+{
+	struct kvm_debugregs debug = { .dr6 = 0xffff0ff0, .dr7 = 0x400 };
+	struct kvm_vcpu_events ev = { 0 };
+	unsigned int i;
+	int r = 0;
+
+	set_msr(s, MSR_TSC_DEADLINE, 0);	/* not all CPUs have it */
+	r = set_msr(s, MSR_X2APIC_TMICT, 0);
+	for (i = 0; i < NR_LVT && !r; i++)
+		r = set_msr(s, MSR_X2APIC_LVTT + i, LVT_MASKED);
+	if (!r && (gvm_raw_ioctl(s->fd, KVM_SET_VCPU_EVENTS, &ev) ||
+		   gvm_raw_ioctl(s->fd, KVM_SET_DEBUGREGS, &debug)))
+		r = -errno;
+	return r;
+}
+
+/* Registers and APIC as the stub's program needs them: after creation, after INIT, after a move. */
+static int set_state(struct gvm_stub *s, bool fresh)
+{
 	struct kvm_lapic_state lapic;
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
@@ -132,15 +170,16 @@ static int set_state(struct gvm_stub *s)
 	if (gvm_raw_ioctl(s->fd, KVM_GET_SREGS, &sregs))
 		return -errno;
 	gvm_image_sregs(s->gpa, &sregs, &regs);
+	memset(sregs.interrupt_bitmap, 0, sizeof(sregs.interrupt_bitmap));
 	sregs.apic_base = APIC_BASE | APIC_ENABLED | APIC_X2APIC;
 	if (gvm_raw_ioctl(s->fd, KVM_SET_SREGS, &sregs) ||
 	    gvm_raw_ioctl(s->fd, KVM_SET_REGS, &regs))
 		return -errno;
-	if (gvm_raw_ioctl(s->fd, KVM_SET_MSRS, &spiv) != 1)
+	if (set_msr(s, MSR_X2APIC_SPIV, 0x1ff))
 		return -EIO;
-	/* Not after INIT: what has come meanwhile would be overwritten. */
-	if (!s->thread && (gvm_raw_ioctl(s->fd, KVM_GET_LAPIC, &lapic) ||
-			   gvm_raw_ioctl(s->fd, KVM_SET_LAPIC, &lapic)))
+	/* A new vCPU gets known to senders by that; later, what has come would be overwritten. */
+	if (fresh && (gvm_raw_ioctl(s->fd, KVM_GET_LAPIC, &lapic) ||
+		      gvm_raw_ioctl(s->fd, KVM_SET_LAPIC, &lapic)))
 		return -errno;
 	return 0;
 }
@@ -195,6 +234,11 @@ static void drain(struct gvm_stub *s)
 			s->run->immediate_exit = 0;	/* a stop waits for the end */
 		}
 	}
+	/* The last OUT is done only when KVM_RUN is called again. */
+	s->run->immediate_exit = 1;
+	if (!gvm_raw_ioctl(s->fd, KVM_RUN, NULL) || errno != EINTR)
+		fail(s, "KVM_RUN that completes");
+	s->run->immediate_exit = 0;
 	set_smm(s, false, latched_init(s));
 	set_mp_state(s, KVM_MP_STATE_UNINITIALIZED);
 }
@@ -217,13 +261,13 @@ static bool anything_to_drain(struct gvm_stub *s)
 	return sum || ev.nmi.pending || ev.nmi.injected;
 }
 
-static void take_init(struct gvm_stub *s)
+/* Until SIPI, or a stop. */
+static void wait_sipi(struct gvm_stub *s)
 {
 	unsigned int us = POLL_FIRST_US;
 	struct kvm_sregs sregs;
 	int r;
 
-	forward(s, MODE_INIT, 0, false);
 	while (get_mp_state(s) != KVM_MP_STATE_RUNNABLE) {
 		if (s->stop)
 			return;
@@ -234,13 +278,31 @@ static void take_init(struct gvm_stub *s)
 	if (gvm_raw_ioctl(s->fd, KVM_GET_SREGS, &sregs))
 		fail(s, "KVM_GET_SREGS");
 	set_mp_state(s, KVM_MP_STATE_UNINITIALIZED);
-	r = set_state(s);
+	r = set_state(s, false);
 	if (r) {
 		errno = -r;
 		fail(s, "state after INIT");
 	}
 	/* Last: the new CPU may be sent interrupts as soon as it runs. */
 	forward(s, MODE_SIPI, sregs.cs.base >> 12, false);
+	s->in_init = false;
+}
+
+/* An INIT that was accepted is forwarded even by a stub that is to stop: it is in no other place. */
+static void once(struct gvm_stub *s)
+{
+	if (!gvm_raw_ioctl(s->fd, KVM_RUN, NULL)) {
+		errno = EPROTO;
+		fail(s, "KVM_RUN of an idle stub");
+	}
+	if (errno != EAGAIN && errno != EINTR)
+		fail(s, "KVM_RUN");
+	if (get_mp_state(s) != KVM_MP_STATE_UNINITIALIZED) {
+		s->in_init = true;
+		forward(s, MODE_INIT, 0, false);
+	} else if (anything_to_drain(s)) {
+		drain(s);
+	}
 }
 
 static void *stub_main(void *arg)
@@ -251,25 +313,12 @@ static void *stub_main(void *arg)
 	sigfillset(&set);
 	sigdelset(&set, GVM_SIGNAL);
 	pthread_sigmask(SIG_SETMASK, &set, NULL);
-	while (!s->stop) {
-		if (!gvm_raw_ioctl(s->fd, KVM_RUN, NULL)) {
-			errno = EPROTO;
-			fail(s, "KVM_RUN of an idle stub");
-		}
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN)
-			fail(s, "KVM_RUN");
-		switch (get_mp_state(s)) {
-		case KVM_MP_STATE_UNINITIALIZED:
-			if (anything_to_drain(s))
-				drain(s);
-			break;
-		default:
-			take_init(s);
-			break;
-		}
-	}
+	do {
+		if (!s->in_init)
+			once(s);
+		if (s->in_init)
+			wait_sipi(s);
+	} while (!s->stop);
 	return NULL;
 }
 
@@ -283,65 +332,76 @@ static unsigned int phys_bits(const struct kvm_cpuid2 *cpuid)
 	return 36;
 }
 
-/* What the host can do, which holds x2APIC; also says where guest-physical addresses end. */
+/* What the host can do, which holds x2APIC, until the vCPU's own is known. */
 static int set_cpuid(struct gvm_stub *s, int kvm_fd)
 {
-	const unsigned int nent = 256;
 	struct kvm_cpuid2 *cpuid;
 	unsigned int i;
 	int r = 0;
 
-	cpuid = calloc(1, sizeof(*cpuid) + nent * sizeof(cpuid->entries[0]));
+	cpuid = calloc(1, sizeof(*cpuid) + NR_CPUID * sizeof(cpuid->entries[0]));
 	if (!cpuid)
 		return -ENOMEM;
-	cpuid->nent = nent;
+	cpuid->nent = NR_CPUID;
 	if (gvm_raw_ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid))
 		r = -errno;
 	for (i = 0; !r && i < cpuid->nent; i++)
 		if (cpuid->entries[i].function == 1)
 			cpuid->entries[i].ecx |= 1u << 21;	/* x2APIC */
+	s->host_bits = phys_bits(cpuid);
 	if (!r && gvm_raw_ioctl(s->fd, KVM_SET_CPUID2, cpuid))
 		r = -errno;
-	s->gpa = (1ull << (phys_bits(cpuid) - 1)) + ((uint64_t)s->id << 21);
+	if (!r)
+		r = gvm_stub_place(s, cpuid);
 	free(cpuid);
 	return r;
 }
 
-static int set_memory(struct gvm_stub *s)
+static int set_slot(struct gvm_stub *s, uint64_t size)
 {
-	struct kvm_userspace_memory_region m = { 0 };
+	struct kvm_userspace_memory_region m = {
+		.slot = s->slot,
+		.guest_phys_addr = s->gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)s->image,
+	};
+
+	return gvm_raw_ioctl(s->vm_fd, KVM_SET_USER_MEMORY_REGION, &m) ? -errno : 0;
+}
+
+int gvm_stub_place(struct gvm_stub *s, const struct kvm_cpuid2 *cpuid)
+{
+	unsigned int bits = phys_bits(cpuid);
+	uint64_t gpa;
+	int r;
+
+	if (bits > s->host_bits)
+		bits = s->host_bits;
+	gpa = (1ull << (bits - 1)) + ((uint64_t)s->id << 21);
+	if (gpa == s->gpa)
+		return 0;
+	r = s->gpa ? set_slot(s, 0) : 0;
+	if (r)
+		return r;
+	s->gpa = gpa;
+	gvm_image_build(s->image, s->size, gpa);
+	return set_slot(s, s->size);
+}
+
+static int alloc_image(struct gvm_stub *s)
+{
 	int slots = gvm_raw_ioctl(s->vm_fd, KVM_CHECK_EXTENSION, (void *)KVM_CAP_NR_MEMSLOTS);
 
 	s->smm = gvm_raw_ioctl(s->vm_fd, KVM_CHECK_EXTENSION,
 			       (void *)KVM_CAP_MULTI_ADDRESS_SPACE) > 1;
 	s->size = (gvm_image.size + 4095) & ~4095ul;
-	s->image = mmap(NULL, s->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (s->image == MAP_FAILED) {
-		s->image = NULL;
-		return -errno;
-	}
-	gvm_image_build(s->image, s->size, s->gpa);
 	s->slot = (slots - 1 - s->id) | (s->smm ? SMM_SPACE : 0);
-	m.slot = s->slot;
-	m.guest_phys_addr = s->gpa;
-	m.memory_size = s->size;
-	m.userspace_addr = (uintptr_t)s->image;
-	return gvm_raw_ioctl(s->vm_fd, KVM_SET_USER_MEMORY_REGION, &m) ? -errno : 0;
+	s->image = mmap(NULL, s->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return s->image == MAP_FAILED ? -errno : 0;
 }
 
-static void stub_free(struct gvm_stub *s)
-{
-	struct kvm_userspace_memory_region m = { .slot = s->slot };
-
-	if (s->image) {
-		gvm_raw_ioctl(s->vm_fd, KVM_SET_USER_MEMORY_REGION, &m);
-		munmap(s->image, s->size);
-	}
-	free(s);
-}
-
-int gvm_stub_start(int kvm_fd, int vm_fd, int vcpu_fd, unsigned int id, struct kvm_run *run,
-		   const struct gvm_stub_ops *ops, struct gvm_stub **out)
+int gvm_stub_create(int kvm_fd, int vm_fd, int vcpu_fd, unsigned int id, struct kvm_run *run,
+		    const struct gvm_stub_ops *ops, struct gvm_stub **out)
 {
 	struct gvm_stub *s = calloc(1, sizeof(*s));
 	int r;
@@ -353,29 +413,62 @@ int gvm_stub_start(int kvm_fd, int vm_fd, int vcpu_fd, unsigned int id, struct k
 	s->id = id;
 	s->run = run;
 	s->ops = ops;
-	r = set_cpuid(s, kvm_fd);
-	if (!r)
-		r = set_memory(s);
-	if (!r)
-		r = set_state(s);
-	if (!r) {
-		set_mp_state(s, KVM_MP_STATE_UNINITIALIZED);
-		r = -pthread_create(&s->thread, NULL, stub_main, s);
-	}
+	r = alloc_image(s);
 	if (r) {
-		stub_free(s);
+		free(s);
+		return r;
+	}
+	r = set_cpuid(s, kvm_fd);
+	if (r) {
+		munmap(s->image, s->size);
+		free(s);
 		return r;
 	}
 	*out = s;
 	return 0;
 }
 
-void gvm_stub_stop(struct gvm_stub *s)
+static int start(struct gvm_stub *s)
+{
+	int r;
+
+	s->stop = false;
+	s->run->immediate_exit = 0;
+	r = -pthread_create(&s->thread, NULL, stub_main, s);
+	s->active = !r;
+	return r;
+}
+
+int gvm_stub_begin(struct gvm_stub *s, bool fresh)
+{
+	int r = fresh ? 0 : quiet(s);
+
+	if (!r)
+		r = set_state(s, fresh);
+	if (r)
+		return r;
+	set_mp_state(s, KVM_MP_STATE_UNINITIALIZED);
+	return start(s);
+}
+
+int gvm_stub_stop(struct gvm_stub *s)
 {
 	s->stop = true;
 	s->run->immediate_exit = 1;
 	pthread_kill(s->thread, GVM_SIGNAL);
 	pthread_join(s->thread, NULL);
+	s->active = false;
 	s->run->immediate_exit = 0;
-	stub_free(s);
+	if (!s->in_init)
+		return 0;
+	if (start(s)) {
+		errno = EAGAIN;
+		fail(s, "no thread");
+	}
+	return -EAGAIN;
+}
+
+bool gvm_stub_active(const struct gvm_stub *s)
+{
+	return s->active;
 }

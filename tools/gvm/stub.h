@@ -4,6 +4,7 @@
 #define GVM_STUB_H
 
 #include <linux/kvm.h>
+#include <stdbool.h>
 
 #include "msg.h"
 
@@ -25,10 +26,10 @@ struct gvm_stub_ops {
 };
 
 /**
- * gvm_stub_start() - make a fresh vCPU a stub and run it
+ * gvm_stub_create() - what a vCPU needs to be a stub, whether it is one yet or not
  * @kvm_fd:	/dev/kvm
  * @vm_fd:	VM
- * @vcpu_fd:	vCPU, just created or paused for good
+ * @vcpu_fd:	vCPU
  * @id:		its id
  * @run:	its kvm_run
  * @ops:	must outlive the stub
@@ -36,13 +37,39 @@ struct gvm_stub_ops {
  *
  * Return: 0 or -errno.
  */
-int gvm_stub_start(int kvm_fd, int vm_fd, int vcpu_fd, unsigned int id, struct kvm_run *run,
-		   const struct gvm_stub_ops *ops, struct gvm_stub **out);
+int gvm_stub_create(int kvm_fd, int vm_fd, int vcpu_fd, unsigned int id, struct kvm_run *run,
+		    const struct gvm_stub_ops *ops, struct gvm_stub **out);
 
 /**
- * gvm_stub_stop() - end a stub's thread; what came before has been forwarded
- * @s:		stub; freed
+ * gvm_stub_place() - put the stub's program where the vCPU can address it
+ * @s:		stub, not running
+ * @cpuid:	the vCPU's
+ *
+ * Return: 0 or -errno.
  */
-void gvm_stub_stop(struct gvm_stub *s);
+int gvm_stub_place(struct gvm_stub *s, const struct kvm_cpuid2 *cpuid);
+
+/**
+ * gvm_stub_begin() - the vCPU becomes a stub: its state is lost, what is pending in its APIC is not
+ * @s:		stub; its vCPU is new, or out of the guest, in x2APIC mode and with no interrupt in
+ *		service
+ * @fresh:	it is new
+ *
+ * Return: 0 or -errno.
+ */
+int gvm_stub_begin(struct gvm_stub *s, bool fresh);
+
+/**
+ * gvm_stub_stop() - the vCPU is a stub no more
+ * @s:		stub
+ *
+ * What came before has been forwarded, or is pending in the APIC still.
+ *
+ * Return: 0; -EAGAIN if it has forwarded an INIT, and must forward the SIPI: it goes on.
+ */
+int gvm_stub_stop(struct gvm_stub *s);
+
+/** gvm_stub_active() - does it run? */
+bool gvm_stub_active(const struct gvm_stub *s);
 
 #endif

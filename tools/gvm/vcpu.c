@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vCPUs that are real on this server and whose VMM is on another.
+ * vCPUs that are real on this server, or once were, and whose VMM is on another.
  *
  * RUN and KICK come on different channels, in any order. A kick is remembered by its number: it
  * ends the RUN of that number, whether that runs or is yet to come, and no other.
@@ -170,7 +170,7 @@ static int serve_run(struct served *s)
 	int result;
 	size_t len;
 
-	if (gvm_run_check(p->data, p->head.len))
+	if (gvm_run_check(p->data, p->head.len) || s->v->owner != child.m.self)
 		return -EPROTO;
 	/* What the VMM answers to the last exit; where its data goes is this side's to say. */
 	len = gvm_run_size(run) - GVM_RUN_HEAD;
@@ -206,8 +206,15 @@ static int serve(struct served *s)
 	case GVM_MSG_RUN:
 		return serve_run(s);
 	case GVM_MSG_IOCTL:
-		result = gvm_child_ioctl(s->v->fd, true, p, &len);
+		result = gvm_child_ioctl(s->id, p, &len);
 		return gvm_rpc_reply(s->chan, &p->head, result, p->data, len);
+	case GVM_MSG_SAVE:
+		result = gvm_member_save(&child.m, s->id, (void *)p->data);
+		len = result && result != -EAGAIN ? 0 : sizeof(struct gvm_state);
+		return gvm_rpc_reply(s->chan, &p->head, result, p->data, len);
+	case GVM_MSG_LOAD:
+		result = gvm_member_load(&child.m, s->id, (void *)p->data);
+		return gvm_rpc_reply(s->chan, &p->head, result, NULL, 0);
 	default:
 		return -EPROTO;
 	}
@@ -235,7 +242,7 @@ int gvm_child_vcpu(unsigned int id, struct gvm_chan *c)
 	struct gvm_vcpu *v = id < GVM_VCPUS_MAX ? &child.m.vcpu[id] : NULL;
 	struct served *s;
 
-	if (!v || v->fd < 0 || v->owner != child.m.self || v->private)
+	if (!v || v->fd < 0 || v->private)
 		return -EINVAL;
 	s = calloc(1, sizeof(*s));
 	if (!s)

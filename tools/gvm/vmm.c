@@ -56,6 +56,8 @@ void gvm_vmm_init(const char *conf)
 		gvm_log("%s: %s", conf, strerror(-r));
 		_exit(GVM_EXIT_LOST);
 	}
+	snprintf(vmm.run_dir, sizeof(vmm.run_dir), "%s", conf);
+	*(strrchr(vmm.run_dir, '/') ?: vmm.run_dir) = 0;
 	strcpy(m->vm, vmm.conf.vm);
 	strcpy(m->dir, vmm.conf.dir);
 	m->nr_members = vmm.conf.nr_members;
@@ -168,6 +170,10 @@ int gvm_vmm_create(int kvm_fd, unsigned long type)
 		}
 		report_tsc(i);
 	}
+	r = gvm_ctl_start();
+	if (r)
+		gvm_log("%s: %s/ctl: %s: gvm move will not find it", vmm.conf.vm, vmm.run_dir,
+			strerror(-r));
 	return fd;
 }
 
@@ -276,7 +282,7 @@ static int create_vcpu(unsigned int id)
 
 		r = gvm_vmm_call(i, &head, &msg, sizeof(msg));
 	}
-	if (r >= 0 && msg.owner)
+	if (r >= 0)
 		r = gvm_remote_create(id);
 	if (r < 0) {
 		gvm_log("%s: vCPU %u on member %u: %s", vmm.conf.vm, id, msg.owner,
@@ -285,7 +291,7 @@ static int create_vcpu(unsigned int id)
 	}
 	if (!vmm.nr_vcpus++)
 		vmm.first_vcpu = id;
-	return msg.owner ? (int)r : vmm.m.vcpu[id].fd;
+	return r;
 }
 
 static int set_slot(const struct kvm_userspace_memory_region *m)
@@ -444,10 +450,8 @@ int gvm_vmm_vcpu_of(int fd)
 {
 	unsigned int id;
 
-	for (id = 0; id < GVM_VCPUS_MAX; id++) {
-		if (vmm.m.vcpu[id].fd < 0)
-			continue;
-		if (gvm_remote_fd(id) == fd || (!vmm.m.vcpu[id].owner && vmm.m.vcpu[id].fd == fd))
+	for (id = 0; fd >= 0 && id < GVM_VCPUS_MAX; id++) {
+		if (gvm_remote_fd(id) == fd)
 			return id;
 	}
 	return -1;
@@ -534,18 +538,7 @@ static int check_cpuid(struct kvm_cpuid2 *cpuid)
 
 int gvm_vmm_vcpu(unsigned int id, unsigned long request, void *arg)
 {
-	int r;
-
 	if ((uint32_t)request == KVM_SET_CPUID2 && check_cpuid(arg))
 		return -1;
-	if (vmm.m.vcpu[id].owner)
-		return gvm_remote_ioctl(id, request, arg);
-	r = gvm_raw_ioctl(vmm.m.vcpu[id].fd, request, arg);
-	if (r >= 0 && (uint32_t)request == KVM_SET_MSRS && gvm_vmm_has_tsc(arg)) {
-		int error = gvm_vmm_sync_tsc();
-
-		if (error)
-			return fail(-error);
-	}
-	return r;
+	return gvm_remote_ioctl(id, request, arg);
 }

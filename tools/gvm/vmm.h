@@ -18,6 +18,7 @@ struct gvm_remote;
  * struct gvm_vmm - this process
  * @m:		the member
  * @conf:	from the launcher
+ * @run_dir:	of the VM, where that came from
  * @lock:	one VM request at a time: members see them in one order. Protects the rest
  * @vm_chan:	to the other members
  * @nr_vcpus:	created so far
@@ -29,6 +30,7 @@ struct gvm_remote;
 struct gvm_vmm {
 	struct gvm_member m;
 	struct gvm_conf conf;
+	char run_dir[GVM_TEXT_MAX + 1];
 	pthread_mutex_t lock;
 	struct gvm_chan *vm_chan[GVM_MEMBERS_MAX];
 	unsigned int nr_vcpus;
@@ -92,14 +94,42 @@ int gvm_vmm_vcpu_of(int fd);
 
 /* remote.c */
 
-/** gvm_remote_create() - the VMM's side of a vCPU that is real elsewhere. Return: fd or -errno. */
+/** gvm_remote_create() - the VMM's side of a vCPU, wherever it is real. Return: fd or -errno. */
 int gvm_remote_create(unsigned int id);
 
-/** gvm_remote_fd() - the file the VMM was given for it, -1 if it is not remote */
+/** gvm_remote_fd() - the file the VMM was given for it, -1 if there is no such vCPU */
 int gvm_remote_fd(unsigned int id);
+
+/** gvm_remote_file() - the file to map for it now */
+int gvm_remote_file(unsigned int id);
+
+/** gvm_remote_mapped() - the VMM mapped it */
+void gvm_remote_mapped(unsigned int id, void *addr, size_t len);
+
+/** gvm_remote_unmapped() - the VMM unmapped something */
+void gvm_remote_unmapped(void *addr, size_t len);
 
 /** gvm_remote_ioctl() - a request on it */
 int gvm_remote_ioctl(unsigned int id, unsigned long request, void *arg);
+
+/* moving.c */
+
+/**
+ * gvm_moving_move() - move a vCPU, and wait for it
+ * @id:		vCPU
+ * @to:		member
+ * @text:	out: what came of it, for the operator
+ * @size:	of @text
+ *
+ * Context: one thread, not a vCPU's.
+ * Return: 0, -errno.
+ */
+int gvm_moving_move(unsigned int id, unsigned int to, char *text, size_t size);
+
+/* ctl.c */
+
+/** gvm_ctl_start() - begin to listen to the operator's commands. Return: 0 or -errno. */
+int gvm_ctl_start(void);
 
 /* ram.c */
 

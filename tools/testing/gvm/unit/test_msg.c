@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cover.h"
+#include "move.h"
 #include "msg.h"
 #include "tap.h"
 
@@ -248,6 +249,24 @@ TEST(messages_of_a_vcpu)
 	BAD(IRQ, 1, sipi, vector = 256);
 	i.level = 1;
 	TAKEN(IRQ, 1, i);
+}
+
+TEST(a_state)
+{
+	static struct gvm_state s;
+
+	s.sregs.apic_base = 0xfee00c00;
+	make(GVM_MSG_SAVE, 1, NULL, 0);
+	check_lengths();
+	make(GVM_MSG_SAVE, GVM_NO_VCPU, NULL, 0);
+	CHECK(check_all());
+	TAKEN(LOAD, 1, s);
+	check_lengths();
+	REFUSED(LOAD, GVM_NO_VCPU, s);
+	BAD(LOAD, 1, s, nr_msrs = GVM_STATE_MSRS + 1);
+	BAD(LOAD, 1, s, mp_state = KVM_MP_STATE_UNINITIALIZED);
+	BAD(LOAD, 1, s, sregs.apic_base = 0xfee00800);
+	BAD(LOAD, 1, s, lapic.regs[0x112] = 1);
 }
 
 TEST(pings_replies_and_status)
