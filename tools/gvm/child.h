@@ -52,7 +52,7 @@ int gvm_child_main(const struct gvm_msg_start *start, uint32_t addr);
  */
 int64_t gvm_child_ioctl(unsigned int vcpu, struct gvm_packet *p, size_t *len);
 
-/** gvm_child_vcpu() - serve the channel of a vCPU that is real here, or will be. Return: 0 or -errno. */
+/** gvm_child_vcpu() - serve a vCPU that is real here, or will be. Return: 0 or -errno. */
 int gvm_child_vcpu(unsigned int id, struct gvm_chan *c);
 
 /** gvm_child_kick() - end a RUN, if it is still the one that runs or is yet to come */

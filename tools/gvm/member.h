@@ -207,7 +207,7 @@ void gvm_member_end(struct gvm_member *m, const char *fmt, ...)
  */
 int gvm_member_tsc(struct gvm_member *m, unsigned int peer, int64_t *ahead, uint64_t *error);
 
-/** gvm_member_thread() - start one that runs no signal handler of the VMM's. Return: 0 or -errno. */
+/** gvm_member_thread() - start one without signals. Return: 0 or -errno. */
 int gvm_member_thread(pthread_t *t, void *(*fn)(void *), void *arg);
 
 /** gvm_now_ms() - monotonic time */

@@ -9,9 +9,10 @@
  *	TELL		every other member, one after the other: whom to forward to
  *	RESUME		KVM_RUN, at the new owner
  *
- * An interrupt is in just one place at each moment: pending in the APIC it arrived at, or on a link.
- * A state that moves holds none. So up to LOAD all of it can be given up, and nothing was lost; after
- * LOAD what arrives at the old owner stays pending there until the new stub forwards it.
+ * An interrupt is in just one place at each moment: pending in the APIC it arrived at, or on a
+ * link. A state that moves holds none. So up to LOAD all of it can be given up, and nothing was
+ * lost; after LOAD what arrives at the old owner stays pending there until the new stub forwards
+ * it.
  */
 #ifndef GVM_MOVE_H
 #define GVM_MOVE_H
@@ -53,8 +54,8 @@ bool gvm_state_ok(const struct gvm_state *s);
  * gvm_state_busy() - why can this vCPU not be moved just now?
  * @s:		its state
  *
- * An interrupt in service cannot be set without overwriting those that arrive meanwhile; a vCPU that
- * waits for SIPI, or is in SMM, has INITs latched. All that passes when the guest goes on.
+ * An interrupt in service cannot be set without overwriting those that arrive meanwhile; a vCPU
+ * that waits for SIPI, or is in SMM, has INITs latched. All that passes when the guest goes on.
  *
  * Return: NULL: it can; else what is in the way.
  */
@@ -64,8 +65,8 @@ const char *gvm_state_busy(const struct gvm_state *s);
  * gvm_state_timer() - the APIC timer's initial count at the new place
  * @lapic:	state
  *
- * What is left of a one-shot timer; 1 if it has run out, as it may not have been delivered; a periodic
- * one begins a period anew. In TSC-deadline mode it does not count.
+ * What is left of a one-shot timer; 1 if it has run out, as it may not have been delivered; a
+ * periodic one begins a period anew. In TSC-deadline mode it does not count.
  *
  * Return: count.
  */

@@ -3,11 +3,11 @@
  * Moving a vCPU: the steps of move.h, done by the VMM's vCPU thread when it enters KVM_RUN.
  *
  * Only there is the state whole: what the VMM has to say to the last exit is in kvm_run, and a
- * KVM_RUN with immediate_exit takes it in. Whoever wants the move kicks the vCPU out, and again, ever
- * later, as long as it cannot be moved: meanwhile the guest goes on.
+ * KVM_RUN with immediate_exit takes it in. Whoever wants the move kicks the vCPU out, and again,
+ * ever later, as long as it cannot be moved: meanwhile the guest goes on.
  *
- * immediate_exit is the VMM's as well. It is cleared here only before KVM_RUN returns EINTR, which is all
- * that a kick of the VMM's wants; a VMM takes an EINTR that it did not ask for.
+ * immediate_exit is the VMM's as well. It is cleared here only before KVM_RUN returns EINTR, which
+ * is all that a kick of the VMM's wants; a VMM takes an EINTR that it did not ask for.
  */
 #include <errno.h>
 #include <limits.h>
@@ -123,8 +123,8 @@ static int leave(unsigned int id, unsigned int from, unsigned int to)
 }
 
 /*
- * Another page where the VMM sees kvm_run. Of the old one it keeps what the VMM has set; there is no
- * exit that waits for an answer.
+ * Another page where the VMM sees kvm_run. Of the old one it keeps what the VMM has set; there is
+ * no exit that waits for an answer.
  */
 static void exchange(unsigned int id, struct gvm_remote *r, const struct gvm_move *m)
 {

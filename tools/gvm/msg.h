@@ -90,8 +90,8 @@ struct gvm_msg_hello {
 	char vm[GVM_NAME_MAX + 1];	/* GVM_CHAN_AGENT: may be all zero */
 };
 
-/* STATUS, SAVE and KICK have no payload; that of LOAD is struct gvm_state; that of IOCTL is in abi.h; that of BYE is up to
- * GVM_TEXT_MAX bytes of text, without the NUL and without control characters.
+/* STATUS, SAVE and KICK have no payload; that of LOAD is struct gvm_state; that of IOCTL is in
+ * abi.h; that of BYE is up to GVM_TEXT_MAX bytes of text, without the NUL and control characters.
  */
 
 struct gvm_msg_start {

@@ -314,7 +314,8 @@ static int local(unsigned int id, const struct gvm_call *call, unsigned long req
 	return ret < 0 ? fail(-ret) : ret;
 }
 
-static int request_on(unsigned int id, const struct gvm_call *call, unsigned long request, void *arg)
+static int request_on(unsigned int id, const struct gvm_call *call, unsigned long request,
+		      void *arg)
 {
 	struct gvm_remote *r = gvm_remote_of(id);
 	int ret;

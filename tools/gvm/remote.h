@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A vCPU as the VMM has it, wherever it is real: remote.c makes requests on it, moving.c moves it. */
+/* A vCPU as the VMM has it: remote.c makes requests on it, moving.c moves it. */
 #ifndef GVM_REMOTE_H
 #define GVM_REMOTE_H
 
@@ -68,7 +68,7 @@ struct gvm_remote *gvm_remote_of(unsigned int id);
 /** gvm_remote_page() - the kvm_run that counts now */
 struct kvm_run *gvm_remote_page(unsigned int id);
 
-/** gvm_remote_prepare() - what is needed before the vCPU can be on a member. Return: 0 or -errno. */
+/** gvm_remote_prepare() - before the vCPU can be on a member. Return: 0 or -errno. */
 int gvm_remote_prepare(unsigned int id, unsigned int member);
 
 /** gvm_remote_mask() - KVM's signal mask as the vCPU comes to this server, or leaves it */

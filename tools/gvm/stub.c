@@ -7,17 +7,17 @@
  * be delivered.
  *
  * DRAIN: runnable and in SMM, the stub's program (image.c) reports each vector by a port
- * write, then that it is idle. SMM, because an INIT is then held back instead of acted on, and because
- * SMM's address space has room for the program that the guest does not see.
- * An INIT that comes in the few instructions between IDLE and DRAIN, while there is an interrupt to
- * drain, would be lost: KVM has no way to enter SMM that leaves the latch alone. Nobody sends
- * interrupts to a CPU that he is about to reset.
+ * write, then that it is idle. SMM, because an INIT is then held back instead of acted on, and
+ * because SMM's address space has room for the program that the guest does not see. An INIT that
+ * comes in the few instructions between IDLE and DRAIN, while there is an interrupt to drain,
+ * would be lost: KVM has no way to enter SMM that leaves the latch alone. Nobody sends interrupts
+ * to a CPU that he is about to reset.
  *
  * WAIT_SIPI: KVM_RUN would go on into the guest at SIPI, so MP_STATE is polled instead.
  *
- * When a vCPU moves it becomes a stub here and stops being one there. Its APIC's IRR, pending NMI and
- * INIT are never written in doing so: what arrives at any moment stays where it arrived, and is
- * forwarded from the new stub and taken by the new real vCPU.
+ * When a vCPU moves it becomes a stub here and stops being one there. Its APIC's IRR, pending NMI
+ * and INIT are never written in doing so: what arrives at any moment stays where it arrived, and
+ * is forwarded from the new stub and taken by the new real vCPU.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -142,7 +142,7 @@ static int set_msr(struct gvm_stub *s, uint32_t index, uint64_t data)
 	return r == 1 ? 0 : r < 0 ? -errno : -EIO;
 }
 
-/* Nothing of the real vCPU goes on: its timer, its performance counters, what it was about to take. */
+/* Nothing of the real vCPU goes on: its timer, its counters, what it was about to take. */
 static int quiet(struct gvm_stub *s)
 {
 	struct kvm_debugregs debug = { .dr6 = 0xffff0ff0, .dr7 = 0x400 };
@@ -288,7 +288,7 @@ static void wait_sipi(struct gvm_stub *s)
 	s->in_init = false;
 }
 
-/* An INIT that was accepted is forwarded even by a stub that is to stop: it is in no other place. */
+/* An INIT that was accepted is forwarded even by a stub that is to stop: it is only here. */
 static void once(struct gvm_stub *s)
 {
 	if (!gvm_raw_ioctl(s->fd, KVM_RUN, NULL)) {

@@ -3,9 +3,10 @@
  * What may be moved, and all interleavings of a move with interrupts.
  *
  * The model is of three members, one vCPU, and links between each two. An interrupt is a number,
- * so that each can be followed: sent to some member's APIC, drained by its stub onto a link, taken off
- * the link into another APIC, delivered when the vCPU runs where it is real. INIT must be delivered
- * before SIPI if they were sent so at one place. In each state every possible event is tried.
+ * so that each can be followed: sent to some member's APIC, drained by its stub onto a link, taken
+ * off the link into another APIC, delivered when the vCPU runs where it is real. INIT must be
+ * delivered before SIPI if they were sent so at one place. In each state every possible event is
+ * tried.
  */
 #include <errno.h>
 #include <linux/kvm.h>
