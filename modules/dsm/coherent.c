@@ -13,6 +13,9 @@
  *
  * Private mappings go through mmap.c on every kernel.
  *
+ * Memory that a process has already becomes a mapping of a file where it is: core
+ * mm freezes it, we copy it to pages of the file (adoption).
+ *
  * Revocations come in bursts: those that began while the worker was busy it does
  * together, with one flush of the TLBs.  It waits for no one: a page that is
  * locked, or still in use when it is unmapped, goes to the worker of its record
@@ -22,8 +25,12 @@
 
 #ifdef CONFIG_MM_COHERENT
 
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <linux/highmem.h>
 #include <linux/mm_coherent.h>
 #include <linux/pagemap.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/wait_bit.h>
@@ -76,6 +83,73 @@ static const struct vm_operations_struct dsm_coherent_ops = {
 const struct vm_operations_struct *dsm_coherent_vm_ops(struct dsm_cluster *c)
 {
 	return READ_ONCE(c->knobs.fault_hook) ? &dsm_coherent_ops : NULL;
+}
+
+/* ---- adoption ---- */
+
+/**
+ * struct adoption - memory of a process becomes pages of a file
+ * @core:	what core mm does
+ * @deadline:	when the process has waited long enough
+ */
+struct adoption {
+	struct coherent_adoption core;
+	unsigned long deadline;
+};
+
+/* The mmap lock of the process is held for writing; @from does not change. */
+static int adopt_page(struct coherent_adoption *core, pgoff_t index,
+		      struct page *from)
+{
+	struct adoption *ad = container_of(core, struct adoption, core);
+	struct dsm_region *r = dsm_inode_region(file_inode(core->file));
+	struct page *to;
+	int err;
+
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	if (time_after(jiffies, ad->deadline))
+		return -ETIMEDOUT;
+	err = dsm_page_acquire(r, index, DSM_RIGHT_WRITE, 0, &to);
+	if (err)
+		return err == -ESTALE ? -EIO : err;
+	copy_highpage(to, from);
+	flush_dcache_page(to);
+	unlock_page(to);
+	put_page(to);
+	return 0;
+}
+
+/**
+ * dsm_coherent_adopt() - make memory of a process a mapping of a file
+ * @file:	the file, which is long enough
+ * @what:	checked by the caller
+ *
+ * Pages that were never touched are not copied, so what the file has there is
+ * dropped first; that is so if the adoption fails as well.
+ *
+ * Context: process; sleeps, killable.
+ * Return: 0, or as coherent_adopt(), dsm_page_acquire() and fallocate(2).
+ */
+int dsm_coherent_adopt(struct file *file, const struct dsm_ioc_adopt *what)
+{
+	struct dsm_cluster *c = dsm_inode_region(file_inode(file))->cluster;
+	struct adoption ad = {
+		.core.file = file,
+		.core.pgoff = what->offset >> PAGE_SHIFT,
+		.core.start = what->addr,
+		.core.end = what->addr + what->len,
+		.core.fill = adopt_page,
+	};
+	int err;
+
+	err = vfs_fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			    what->offset, what->len);
+	if (err)
+		return err;
+	dsm_vma_kind(c, &ad.core.vm_ops, &ad.core.vm_flags);
+	ad.deadline = jiffies + msecs_to_jiffies(READ_ONCE(c->knobs.fault_timeout_ms));
+	return coherent_adopt(what->pidfd, &ad.core);
 }
 
 /* ---- pins ---- */

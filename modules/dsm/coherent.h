@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 
 #include "region.h"
+#include "uapi/dsm.h"
 
 #ifdef CONFIG_MM_COHERENT
 
@@ -21,6 +22,8 @@ void dsm_coherent_stop(struct dsm_cluster *c);
 bool dsm_coherent_revoke(struct dsm_entry *e);
 /* Sleep until a pin of the page ends and it is unused, @us at least if not. */
 void dsm_coherent_pause(struct page *page, u8 right, unsigned int us);
+/* Memory of a process becomes pages of the file: 0 or an errno. */
+int dsm_coherent_adopt(struct file *file, const struct dsm_ioc_adopt *what);
 
 #else
 
@@ -49,9 +52,17 @@ static inline void dsm_coherent_pause(struct page *page, u8 right, unsigned int 
 	usleep_range(us, 2 * us);
 }
 
+static inline int dsm_coherent_adopt(struct file *file,
+				     const struct dsm_ioc_adopt *what)
+{
+	return -EOPNOTSUPP;
+}
+
 #endif
 
 /* Provided by mmap.c for the handlers, wherever they are. */
+void dsm_vma_kind(struct dsm_cluster *c, const struct vm_operations_struct **vm_ops,
+		  vm_flags_t *vm_flags);
 vm_fault_t dsm_fault_get_page(struct vm_fault *vmf, u8 *right, unsigned int flags,
 			      bool *waited, struct page **page);
 void dsm_fault_ahead(struct vm_fault *vmf);

@@ -6,6 +6,7 @@
 #include <linux/uaccess.h>
 
 #include "cluster.h"
+#include "coherent.h"
 #include "inode.h"
 #include "region.h"
 #include "uapi/dsm.h"
@@ -150,6 +151,23 @@ static long resident(struct file *file, void __user *arg)
 	return copy_to_user(arg, &res, sizeof(res)) ? -EFAULT : 0;
 }
 
+static long adopt(struct file *file, void __user *arg)
+{
+	struct dsm_ioc_adopt a;
+
+	if (copy_from_user(&a, arg, sizeof(a)))
+		return -EFAULT;
+	if (a.flags || !a.len || !PAGE_ALIGNED(a.addr | a.len | a.offset) ||
+	    a.addr + a.len < a.addr || a.pidfd < -1)
+		return -EINVAL;
+	if (a.offset + a.len < a.offset ||
+	    a.offset + a.len > i_size_read(file_inode(file)))
+		return -ENXIO;
+	if (!(file->f_mode & FMODE_READ) || !may_write(file))
+		return -EACCES;
+	return dsm_coherent_adopt(file, &a);
+}
+
 /**
  * dsm_file_ioctl() - ioctls on a file of dsmfs
  * @file:	the file
@@ -176,6 +194,8 @@ long dsm_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return fetch(file, p);
 	case DSM_IOC_RESIDENT:
 		return resident(file, p);
+	case DSM_IOC_ADOPT:
+		return adopt(file, p);
 	}
 	return -ENOTTY;
 }

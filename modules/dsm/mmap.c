@@ -272,16 +272,30 @@ const struct vm_operations_struct dsm_vm_ops = {
 	.page_mkwrite = dsm_vm_page_mkwrite,
 };
 
-int dsm_file_mmap(struct file *file, struct vm_area_struct *vma)
+/**
+ * dsm_vma_kind() - what makes a mapping one of ours
+ * @c:		the cluster
+ * @vm_ops:	the handlers
+ * @vm_flags:	flags in addition to those of any mapping
+ */
+void dsm_vma_kind(struct dsm_cluster *c, const struct vm_operations_struct **vm_ops,
+		  vm_flags_t *vm_flags)
 {
-	struct dsm_cluster *c = dsm_inode_region(file_inode(file))->cluster;
-
-	file_accessed(file);
-	vma->vm_ops = dsm_coherent_vm_ops(c) ?: &dsm_vm_ops;
+	*vm_ops = dsm_coherent_vm_ops(c) ?: &dsm_vm_ops;
 	/*
 	 * The pages are not in the page cache and not on the LRU: mlock must
 	 * not batch references to them, KSM and NUMA balancing must not look.
 	 */
-	vm_flags_set(vma, VM_MIXEDMAP);
+	*vm_flags = VM_MIXEDMAP;
+}
+
+int dsm_file_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct dsm_cluster *c = dsm_inode_region(file_inode(file))->cluster;
+	vm_flags_t vm_flags;
+
+	file_accessed(file);
+	dsm_vma_kind(c, &vma->vm_ops, &vm_flags);
+	vm_flags_set(vma, vm_flags);
 	return 0;
 }

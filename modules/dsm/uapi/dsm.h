@@ -78,6 +78,24 @@ struct dsm_ioc_resident {
 	__u64 elsewhere;
 };
 
+/**
+ * struct dsm_ioc_adopt - memory of a process that is to become pages of the file
+ * @addr:	where it is
+ * @len:	how much
+ * @offset:	where in the file it is to be
+ * @pidfd:	the process; -1: the caller
+ * @flags:	0
+ *
+ * @addr, @len and @offset are multiples of the page size.
+ */
+struct dsm_ioc_adopt {
+	__u64 addr;
+	__u64 len;
+	__u64 offset;
+	__s32 pidfd;
+	__u32 flags;
+};
+
 /*
  * SET_PLACE	choose homes; EBUSY once a page of the file was ever touched
  * GET_PLACE	@start in: any page; out: the range it is in
@@ -85,6 +103,10 @@ struct dsm_ioc_resident {
  * PAGE		look at a page (tests)
  * PREFETCH	start to fetch a range for reading
  * RESIDENT	count pages by where they are
+ * ADOPT	make private anonymous memory of a process a shared mapping of the
+ *		file, where it is and as it is, while its threads run; EOPNOTSUPP on
+ *		a kernel without patches/linux-6.12; else see
+ *		Documentation/admin-guide/dsm/share.rst
  */
 #define DSM_IOC_MAGIC		0xd5
 #define DSM_IOC_SET_PLACE	_IOW(DSM_IOC_MAGIC, 1, struct dsm_ioc_place)
@@ -93,5 +115,6 @@ struct dsm_ioc_resident {
 #define DSM_IOC_PAGE		_IOWR(DSM_IOC_MAGIC, 4, struct dsm_ioc_page)
 #define DSM_IOC_PREFETCH	_IOW(DSM_IOC_MAGIC, 5, struct dsm_ioc_range)
 #define DSM_IOC_RESIDENT	_IOWR(DSM_IOC_MAGIC, 6, struct dsm_ioc_resident)
+#define DSM_IOC_ADOPT		_IOW(DSM_IOC_MAGIC, 7, struct dsm_ioc_adopt)
 
 #endif

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "shared.h"
+#include "uapi/dsm.h"
 
 static void fill_all(uint8_t *p, size_t pages, int tag)
 {
@@ -380,6 +381,34 @@ SHARED_TEST(userfaultfd_is_refused)
 	};
 	ASSERT_EQ(-1, ioctl(fd, UFFDIO_REGISTER, &reg));
 	ASSERT_EQ(EINVAL, errno);
+	SYNC();
+}
+
+/* The selftests adopt and adopt-mm are about kernels that can. */
+SHARED_TEST(adoption_needs_the_patches)
+{
+	const char *kernel = getenv("DSM_KERNEL");
+	struct dsm_ioc_adopt a = { .len = PG, .pidfd = -1 };
+	uint8_t *m;
+
+	if (!dsm_real)
+		SKIP(return, "not dsmfs");
+	shared_open(_metadata, self, PG);
+	if (dsm_node == 0) {
+		m = mmap(NULL, PG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		ASSERT_NE(MAP_FAILED, m);
+		fill_all(m, 1, 1);
+		fill_all(self->p, 1, 2);
+		a.addr = (uintptr_t)m;
+		if (kernel && strstr(kernel, "-patched")) {
+			EXPECT_EQ(0, ioctl(self->fd, DSM_IOC_ADOPT, &a)) TH_LOG("%m");
+		} else {
+			EXPECT_EQ(-1, ioctl(self->fd, DSM_IOC_ADOPT, &a));
+			EXPECT_EQ(EOPNOTSUPP, errno);
+			EXPECT_EQ(-1, check_all(self->p, 1, 2));
+		}
+		EXPECT_EQ(-1, check_all(m, 1, 1));
+	}
 	SYNC();
 }
 
