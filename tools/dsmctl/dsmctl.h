@@ -71,5 +71,6 @@ int verb_evict(int argc, char **argv);
 int verb_resident(int argc, char **argv);
 int verb_prefetch(int argc, char **argv);
 int verb_page(int argc, char **argv);
+int verb_share(int argc, char **argv);
 
 #endif

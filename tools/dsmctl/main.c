@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* dsmctl: join a cluster, leave it, look at it, place its memory. */
+/* dsmctl: join a cluster, leave it, look at it, place its memory, share that of a process. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +22,7 @@ static const struct {
 	{ "prefetch", verb_prefetch },
 	{ "resident", verb_resident },
 	{ "page", verb_page },
+	{ "share", verb_share },
 };
 
 static const char help[] =
@@ -43,6 +44,8 @@ static const char help[] =
 "  prefetch NAME START NR             start to fetch pages\n"
 "  resident NAME [START [NR]]         how many pages are on this server, or where else\n"
 "  page NAME INDEX                    what this server knows of a page\n"
+"  share PID START-END|heap NAME      make memory of a process a new region, where it\n"
+"                                     is, while it runs (patched kernel)\n"
 "\n"
 "NAME of a region: a file on the first mount of dsmfs, or a path. START, NR,\n"
 "INDEX: pages of 4 KiB, with K, M, G, T for multiples. Default FILE: " CONFIG_PATH ".\n";

@@ -63,6 +63,14 @@ expect 2 "is no policy" "$dsmctl" place f nowhere
 expect 2 "is no number" "$dsmctl" place f node x
 expect 2 "is no number" "$dsmctl" page f 99999999999999999999
 expect 2 "at least one page" "$dsmctl" place f block 0
+expect 2 "share PID START-END|heap NAME" "$dsmctl" share 1 heap
+expect 2 "is no number" "$dsmctl" share x heap f
+expect 2 "there is no process" "$dsmctl" share 0 heap f
+expect 2 "a stack grows" "$dsmctl" share $$ stack f
+expect 2 "is not behind" "$dsmctl" share $$ 2000-1000 f
+expect 1 "process 2147483647: " "$dsmctl" share 2147483647 heap f
+expect 1 "not on dsmfs" "$dsmctl" share $$ 1000-2000 "$dir/f"
+[ ! -e "$dir/f" ] || { echo "FAIL: $dir/f was left"; bad=1; }
 expect 1 "is not a file of dsmfs" "$dsmctl" page "$dir/dsm/cluster/name" 0
 printf 'node a 10.0.0\n' >"$dir/conf"
 expect 1 "conf:1: \"10.0.0\" is no address" "$dsmctl" join -c "$dir/conf" a
