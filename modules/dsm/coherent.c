@@ -103,14 +103,17 @@ static int adopt_page(struct coherent_adoption *core, pgoff_t index,
 {
 	struct adoption *ad = container_of(core, struct adoption, core);
 	struct dsm_region *r = dsm_inode_region(file_inode(core->file));
+	long left = ad->deadline - jiffies;
 	struct page *to;
 	int err;
 
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	if (time_after(jiffies, ad->deadline))
+	if (left <= 0)
 		return -ETIMEDOUT;
-	err = dsm_page_acquire(r, index, DSM_RIGHT_WRITE, 0, &to);
+	err = dsm_page_wait(r, index, DSM_RIGHT_WRITE, jiffies_to_msecs(left));
+	if (!err)
+		err = dsm_page_acquire(r, index, DSM_RIGHT_WRITE, 0, &to);
 	if (err)
 		return err == -ESTALE ? -EIO : err;
 	copy_highpage(to, from);
