@@ -29,6 +29,7 @@
 #include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/mm_coherent.h>
+#include <linux/mutex.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -87,6 +88,8 @@ const struct vm_operations_struct *dsm_coherent_vm_ops(struct dsm_cluster *c)
 
 /* ---- adoption ---- */
 
+static DEFINE_MUTEX(adoption_mutex);
+
 /**
  * struct adoption - memory of a process becomes pages of a file
  * @core:	what core mm does
@@ -129,7 +132,9 @@ static int adopt_page(struct coherent_adoption *core, pgoff_t index,
  * @what:	checked by the caller
  *
  * Pages that were never touched are not copied, so what the file has there is
- * dropped first; that is so if the adoption fails as well.
+ * dropped first, even if the pages turn out to be pinned, say.  But not before it
+ * is known that the memory is no mapping of this very file, and not while that
+ * may become one: one adoption at a time.
  *
  * Context: process; sleeps, killable.
  * Return: 0, or as coherent_adopt(), dsm_page_acquire() and fallocate(2).
@@ -142,17 +147,26 @@ int dsm_coherent_adopt(struct file *file, const struct dsm_ioc_adopt *what)
 		.core.pgoff = what->offset >> PAGE_SHIFT,
 		.core.start = what->addr,
 		.core.end = what->addr + what->len,
-		.core.fill = adopt_page,
 	};
 	int err;
 
-	err = vfs_fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			    what->offset, what->len);
-	if (err)
-		return err;
+	if (mutex_lock_killable(&adoption_mutex))
+		return -EINTR;
 	dsm_vma_kind(c, &ad.core.vm_ops, &ad.core.vm_flags);
-	ad.deadline = jiffies + msecs_to_jiffies(READ_ONCE(c->knobs.fault_timeout_ms));
-	return coherent_adopt(what->pidfd, &ad.core);
+	/* Could it be done? */
+	err = coherent_adopt(what->pidfd, &ad.core);
+	if (!err)
+		err = vfs_fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				    what->offset, what->len);
+	if (!err) {
+		u32 ms = READ_ONCE(c->knobs.fault_timeout_ms);
+
+		ad.core.fill = adopt_page;
+		ad.deadline = jiffies + msecs_to_jiffies(ms);
+		err = coherent_adopt(what->pidfd, &ad.core);
+	}
+	mutex_unlock(&adoption_mutex);
+	return err;
 }
 
 /* ---- pins ---- */

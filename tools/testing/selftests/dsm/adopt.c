@@ -261,6 +261,7 @@ SHARED_TEST(bad_input)
 		EXPECT_EQ(-1, check_pages(m, 2, 1));
 		EXPECT_EQ(-1, check_pages(m + 3 * PG, 5, 4));
 		EXPECT_EQ(0, adopt(fd, m, 2 * PG, 0));
+		/* Once more: what the file has now is the memory, and must not be dropped. */
 		EXPECT_EQ(-EINVAL, adopt(fd, m, 2 * PG, 0));
 		EXPECT_EQ(-1, check_pages(m, 2, 1));
 	}
