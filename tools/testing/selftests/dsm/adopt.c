@@ -33,11 +33,8 @@ SHARED_TEST(content_and_address_stay)
 	for (int i = 0; i < NR; i++) {
 		uint8_t *p = i % 3 || dsm_node ? self->p + (AT + i) * PG : m + i * PG;
 
-		if (i % 2 == 0) {
-			ASSERT_EQ(-1, pattern_check(p, PG, 1 + i)) TH_LOG("page %d", i);
-		} else {
-			ASSERT_EQ(0, READ_ONCE(p[i])) TH_LOG("page %d", i);
-		}
+		ASSERT_EQ(i % 2 ? 0 : -1, i % 2 ? p[i] : pattern_check(p, PG, 1 + i))
+			TH_LOG("page %d", i);
 	}
 	SYNC();
 	if (dsm_node == 1)
