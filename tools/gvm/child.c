@@ -18,6 +18,7 @@
 #include "child.h"
 #include "files.h"
 #include "raw.h"
+#include "state.h"
 
 #define FIRST_MS	15000	/* for the VMM to come */
 #define HANDSHAKE_MS	3000
@@ -197,15 +198,11 @@ int64_t gvm_child_ioctl(unsigned int vcpu, struct gvm_packet *p, size_t *len)
 
 static int64_t set_tsc(unsigned int vcpu, const struct gvm_msg_tsc *msg)
 {
-	struct kvm_device_attr attr = {
-		.group = KVM_VCPU_TSC_CTRL,
-		.attr = KVM_VCPU_TSC_OFFSET,
-		.addr = (uintptr_t)&msg->offset,
-	};
+	uint64_t offset = msg->offset;
 
 	if (vcpu >= GVM_VCPUS_MAX || child.m.vcpu[vcpu].fd < 0)
 		return -ENOENT;
-	return gvm_raw_ioctl(child.m.vcpu[vcpu].fd, KVM_SET_DEVICE_ATTR, &attr) ? -errno : 0;
+	return gvm_state_tsc(child.m.vcpu[vcpu].fd, KVM_SET_DEVICE_ATTR, &offset);
 }
 
 static int64_t vm_request(struct gvm_packet *p, size_t *len)

@@ -77,7 +77,8 @@ static void *ctl_main(void *arg)
 	for (;;) {
 		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0) {
-			usleep(100000);
+			gvm_log("%s: a command was not heard: %s", vmm.conf.vm, strerror(errno));
+			sleep(1);	/* out of files or memory: poll() would not wait */
 			continue;
 		}
 		talk(fd);

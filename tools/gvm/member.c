@@ -31,12 +31,17 @@
 #define MODE_INIT	5
 #define MODE_SIPI	6
 
-int64_t gvm_now_ms(void)
+int64_t gvm_now_us(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
+	return t.tv_sec * 1000000ll + t.tv_nsec / 1000;
+}
+
+int64_t gvm_now_ms(void)
+{
+	return gvm_now_us() / 1000;
 }
 
 void gvm_log(const char *fmt, ...)

@@ -210,7 +210,10 @@ int gvm_member_tsc(struct gvm_member *m, unsigned int peer, int64_t *ahead, uint
 /** gvm_member_thread() - start one without signals. Return: 0 or -errno. */
 int gvm_member_thread(pthread_t *t, void *(*fn)(void *), void *arg);
 
-/** gvm_now_ms() - monotonic time */
+/** gvm_now_us() - monotonic time */
+int64_t gvm_now_us(void);
+
+/** gvm_now_ms() - likewise */
 int64_t gvm_now_ms(void);
 
 /** gvm_log() - a line to the operator, on stderr */

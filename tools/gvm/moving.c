@@ -10,7 +10,6 @@
  * is all that a kick of the VMM's wants; a VMM takes an EINTR that it did not ask for.
  */
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,14 +25,6 @@
 #define WAKE_MS		3
 #define KICK_MS		3	/* of the guest's time, twice as much after each try */
 #define KICK_DOUBLE	4	/* so often */
-
-static int64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000ll + t.tv_nsec / 1000;
-}
 
 /* A request on the channel of the vCPU to a member; the reply is in r->packet. */
 static int call(unsigned int id, unsigned int member, enum gvm_msg_type type, const void *data,
@@ -171,7 +162,7 @@ static bool done(struct gvm_remote *r, int result, struct gvm_move *m)
 	if (result == -EAGAIN && r->move.step == GVM_MOVE_COMPLETE) {
 		r->wanted = false;
 		r->tries++;
-		r->tried_us = now_us();
+		r->tried_us = gvm_now_us();
 	}
 	pthread_cond_broadcast(&r->changed);
 	pthread_mutex_unlock(&r->move_lock);
@@ -245,7 +236,7 @@ int gvm_moving_run(unsigned int id)
 	if (step == GVM_MOVE_COMPLETE && r->wanted)
 		return move_now(id, r);
 	if (step == GVM_MOVE_RESUME) {
-		r->pause_us = now_us() - r->stop_us;
+		r->pause_us = gvm_now_us() - r->stop_us;
 		done(r, 0, &m);
 	}
 	return enter(id, r);
@@ -268,11 +259,11 @@ static void kick(unsigned int id, struct gvm_remote *r)
 {
 	unsigned int doubled = r->tries < KICK_DOUBLE ? r->tries : KICK_DOUBLE;
 
-	if (now_us() - r->tried_us < KICK_MS * 1000ll << doubled)
+	if (gvm_now_us() - r->tried_us < KICK_MS * 1000ll << doubled)
 		return;
 	r->wanted = true;
 	if (r->kicked_us == INT64_MAX)
-		r->kicked_us = now_us();
+		r->kicked_us = gvm_now_us();
 	gvm_remote_page(id)->immediate_exit = 1;
 	r->kicked = true;
 	if (r->tid)

@@ -5,11 +5,9 @@
  * owner. When it moves, the page the VMM sees is exchanged, at the same address.
  */
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "raw.h"
@@ -66,14 +64,6 @@ static void lost(unsigned int id, int error)
 {
 	gvm_member_end(&vmm.m, "vCPU %u on member %u: %s", id, vmm.m.vcpu[id].owner,
 		       strerror(error));
-}
-
-static int64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000ll + t.tv_nsec / 1000;
 }
 
 static int make_file(struct gvm_remote *r)
@@ -205,7 +195,7 @@ int gvm_remote_enter(unsigned int id)
 	else
 		ret = gvm_raw_ioctl(vmm.m.vcpu[id].fd, KVM_RUN, NULL);
 	saved = errno;
-	r->left_us = now_us();
+	r->left_us = gvm_now_us();
 	errno = saved;
 	return ret;
 }

@@ -56,11 +56,12 @@ static int get_msr(int fd, uint32_t index, uint64_t *data)
 	return 0;
 }
 
-static int set_msr(int fd, uint32_t index, uint64_t data)
+int gvm_state_set_msr(int fd, uint32_t index, uint64_t data)
 {
 	struct msrs m = { .head.nmsrs = 1, .entry[0] = { .index = index, .data = data } };
+	int r = gvm_raw_ioctl(fd, KVM_SET_MSRS, &m);
 
-	return gvm_raw_ioctl(fd, KVM_SET_MSRS, &m) == 1 ? 0 : -EINVAL;
+	return r == 1 ? 0 : r < 0 ? -errno : -EIO;
 }
 
 /*
@@ -137,7 +138,7 @@ static int save_msrs(int kvm_fd, int fd, struct gvm_state *s)
 	return r;
 }
 
-static int tsc_offset(int fd, unsigned long request, uint64_t *offset)
+int gvm_state_tsc(int fd, unsigned long request, uint64_t *offset)
 {
 	struct kvm_device_attr attr = {
 		.group = KVM_VCPU_TSC_CTRL,
@@ -169,7 +170,7 @@ int gvm_state_save(int kvm_fd, int fd, struct gvm_state *s)
 	if (gvm_state_busy(s))
 		return -EAGAIN;
 	get_msr(fd, MSR_TSC_DEADLINE, &s->tsc_deadline);
-	return tsc_offset(fd, KVM_GET_DEVICE_ATTR, &s->tsc_offset) ?: save_msrs(kvm_fd, fd, s);
+	return gvm_state_tsc(fd, KVM_GET_DEVICE_ATTR, &s->tsc_offset) ?: save_msrs(kvm_fd, fd, s);
 }
 
 /* Only what differs: some cannot be written, and need not. */
@@ -187,7 +188,7 @@ static int load_msrs(int fd, const struct gvm_state *s)
 		bool here = k < got && now[k].index == s->msr[i].index;
 
 		if (!here || now[k].data != s->msr[i].data)
-			r = set_msr(fd, s->msr[i].index, s->msr[i].data);
+			r = gvm_state_set_msr(fd, s->msr[i].index, s->msr[i].data);
 		k += here;
 		if (r)
 			gvm_log("MSR %#x cannot be set to %#llx here", s->msr[i].index,
@@ -203,7 +204,7 @@ static int load_apic(int fd, const struct gvm_state *s)
 	int r = 0;
 
 	for (i = 0; i < sizeof(apic_regs) / sizeof(apic_regs[0]) && !r; i++)
-		r = set_msr(fd, MSR_X2APIC + (apic_regs[i] >> 4),
+		r = gvm_state_set_msr(fd, MSR_X2APIC + (apic_regs[i] >> 4),
 			    gvm_state_reg(&s->lapic, apic_regs[i]));
 	return r;
 }
@@ -213,8 +214,8 @@ static int load_timer(int fd, const struct gvm_state *s)
 	uint32_t count = gvm_state_timer(&s->lapic);
 
 	if (s->tsc_deadline)
-		return set_msr(fd, MSR_TSC_DEADLINE, s->tsc_deadline);
-	return count ? set_msr(fd, MSR_X2APIC + (APIC_TMICT >> 4), count) : 0;
+		return gvm_state_set_msr(fd, MSR_TSC_DEADLINE, s->tsc_deadline);
+	return count ? gvm_state_set_msr(fd, MSR_X2APIC + (APIC_TMICT >> 4), count) : 0;
 }
 
 int gvm_state_load(int fd, const struct gvm_state *s)
@@ -232,7 +233,7 @@ int gvm_state_load(int fd, const struct gvm_state *s)
 		return -errno;
 	r = load_msrs(fd, s);
 	if (!r)
-		r = tsc_offset(fd, KVM_SET_DEVICE_ATTR, &offset);
+		r = gvm_state_tsc(fd, KVM_SET_DEVICE_ATTR, &offset);
 	if (!r)
 		r = load_apic(fd, s);
 	if (r)

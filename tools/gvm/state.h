@@ -26,4 +26,17 @@ int gvm_state_save(int kvm_fd, int fd, struct gvm_state *s);
  */
 int gvm_state_load(int fd, const struct gvm_state *s);
 
+/**
+ * gvm_state_tsc() - get or set the offset of a vCPU's TSC
+ * @fd:		vCPU
+ * @request:	KVM_GET_DEVICE_ATTR or KVM_SET_DEVICE_ATTR
+ * @offset:	to the counter of this server
+ *
+ * Return: 0 or -errno.
+ */
+int gvm_state_tsc(int fd, unsigned long request, uint64_t *offset);
+
+/** gvm_state_set_msr() - write one MSR of a vCPU. Return: 0; -EIO: KVM does not take it; -errno. */
+int gvm_state_set_msr(int fd, uint32_t index, uint64_t data);
+
 #endif

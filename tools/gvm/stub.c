@@ -33,6 +33,7 @@
 
 #include "image.h"
 #include "raw.h"
+#include "state.h"
 #include "stub.h"
 
 #define SMM_SPACE	(1u << 16)
@@ -128,32 +129,18 @@ static bool latched_init(struct gvm_stub *s)
 	return ev.smi.latched_init;
 }
 
-static int set_msr(struct gvm_stub *s, uint32_t index, uint64_t data)
-{
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} m = {
-		.head.nmsrs = 1,
-		.entry = { .index = index, .data = data },
-	};
-	int r = gvm_raw_ioctl(s->fd, KVM_SET_MSRS, &m);
-
-	return r == 1 ? 0 : r < 0 ? -errno : -EIO;
-}
-
 /* Nothing of the real vCPU goes on: its timer, its counters, what it was about to take. */
 static int quiet(struct gvm_stub *s)
 {
 	struct kvm_debugregs debug = { .dr6 = 0xffff0ff0, .dr7 = 0x400 };
 	struct kvm_vcpu_events ev = { 0 };
 	unsigned int i;
-	int r = 0;
+	int r;
 
-	set_msr(s, MSR_TSC_DEADLINE, 0);	/* not all CPUs have it */
-	r = set_msr(s, MSR_X2APIC_TMICT, 0);
+	gvm_state_set_msr(s->fd, MSR_TSC_DEADLINE, 0);	/* not all CPUs have it */
+	r = gvm_state_set_msr(s->fd, MSR_X2APIC_TMICT, 0);
 	for (i = 0; i < NR_LVT && !r; i++)
-		r = set_msr(s, MSR_X2APIC_LVTT + i, LVT_MASKED);
+		r = gvm_state_set_msr(s->fd, MSR_X2APIC_LVTT + i, LVT_MASKED);
 	if (!r && (gvm_raw_ioctl(s->fd, KVM_SET_VCPU_EVENTS, &ev) ||
 		   gvm_raw_ioctl(s->fd, KVM_SET_DEBUGREGS, &debug)))
 		r = -errno;
@@ -175,7 +162,7 @@ static int set_state(struct gvm_stub *s, bool fresh)
 	if (gvm_raw_ioctl(s->fd, KVM_SET_SREGS, &sregs) ||
 	    gvm_raw_ioctl(s->fd, KVM_SET_REGS, &regs))
 		return -errno;
-	if (set_msr(s, MSR_X2APIC_SPIV, 0x1ff))
+	if (gvm_state_set_msr(s->fd, MSR_X2APIC_SPIV, 0x1ff))
 		return -EIO;
 	/* A new vCPU gets known to senders by that; later, what has come would be overwritten. */
 	if (fresh && (gvm_raw_ioctl(s->fd, KVM_GET_LAPIC, &lapic) ||

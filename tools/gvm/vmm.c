@@ -14,6 +14,7 @@
 #include "files.h"
 #include "mask.h"
 #include "raw.h"
+#include "state.h"
 #include "vmm.h"
 
 #define MSR_TSC		0x10
@@ -467,17 +468,6 @@ bool gvm_vmm_has_tsc(const struct kvm_msrs *msrs)
 	return false;
 }
 
-static int tsc_offset(int fd, unsigned long request, uint64_t *offset)
-{
-	struct kvm_device_attr attr = {
-		.group = KVM_VCPU_TSC_CTRL,
-		.attr = KVM_VCPU_TSC_OFFSET,
-		.addr = (uintptr_t)offset,
-	};
-
-	return gvm_raw_ioctl(fd, request, &attr) ? -errno : 0;
-}
-
 static int remote_tsc(unsigned int id, uint64_t offset)
 {
 	struct gvm_head head = { .type = GVM_MSG_TSC, .vcpu = id };
@@ -500,14 +490,14 @@ int gvm_vmm_sync_tsc(void)
 	int r;
 
 	pthread_mutex_lock(&vmm.lock);
-	r = tsc_offset(vmm.m.vcpu[vmm.first_vcpu].fd, KVM_GET_DEVICE_ATTR, &offset);
+	r = gvm_state_tsc(vmm.m.vcpu[vmm.first_vcpu].fd, KVM_GET_DEVICE_ATTR, &offset);
 	for (id = 0; id < GVM_VCPUS_MAX && !r; id++) {
 		if (vmm.m.vcpu[id].fd < 0 || id == vmm.first_vcpu)
 			continue;
 		if (vmm.m.vcpu[id].owner)
 			r = remote_tsc(id, offset);
 		else
-			r = tsc_offset(vmm.m.vcpu[id].fd, KVM_SET_DEVICE_ATTR, &offset);
+			r = gvm_state_tsc(vmm.m.vcpu[id].fd, KVM_SET_DEVICE_ATTR, &offset);
 	}
 	pthread_mutex_unlock(&vmm.lock);
 	if (r)

@@ -16,6 +16,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "qemu"))
 
 from memos import BUILD, ClusterError, initramfs, kernel, spawn  # noqa: E402
+from memos.cluster import TCG_CPU  # noqa: E402
 
 OUT = BUILD / "faultcost"
 
@@ -34,7 +35,7 @@ def measure(variant: str, init: Path, timeout: float) -> dict[str, list[int]]:
     k = kernel.get(variant)
     initrd = initramfs.build(k, init, [], "faultcost")
     argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-cpu", "max",
+            "-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-cpu", TCG_CPU,
             "-smp", "1", "-m", "512", "-kernel", str(k.image), "-initrd", str(initrd),
             "-append", "console=ttyS0 quiet panic=-1 nokaslr", "-serial", "stdio"]
     log = OUT / f"{variant}.log"

@@ -28,7 +28,7 @@ from results import FAIL, OK, SKIP, Results, read, same_words  # noqa: E402
 OUT = BUILD / "mm-selftests"
 DIR = "/tmp/mm"
 # Programs in a directory that nobody can reach; the same addresses in every run, as a heap
-# put at random may be where uffd-unit-tests maps; huge pages; swap on a disk of memory that is
+# begins up to 1 GiB behind its program, and uffd-unit-tests maps just there; huge pages; swap on a disk of memory that is
 # not swapped itself; gup_test's debugfs file.
 SETUP = f"""
 set -e
