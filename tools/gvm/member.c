@@ -363,7 +363,7 @@ int gvm_member_save(struct gvm_member *m, unsigned int id, struct gvm_state *s)
 {
 	struct gvm_vcpu *v = vcpu_of(m, id);
 
-	return v && v->owner == m->self ? gvm_state_save(m->kvm_fd, v->fd, s) : -ENOENT;
+	return v && v->owner == m->self ? gvm_state_save(m->kvm_fd, v->fd, v->run, s) : -ENOENT;
 }
 
 int gvm_member_load(struct gvm_member *m, unsigned int id, const struct gvm_state *s)

@@ -47,16 +47,31 @@ bool gvm_state_ok(const struct gvm_state *s)
 	return s->nr_msrs <= GVM_STATE_MSRS && !gvm_state_busy(s);
 }
 
+bool gvm_state_ran_out(const struct kvm_lapic_state *lapic)
+{
+	return !LVTT_MODE(gvm_state_reg(lapic, APIC_LVTT)) && gvm_state_reg(lapic, APIC_TMICT) &&
+	       !gvm_state_reg(lapic, APIC_TMCCT);
+}
+
+void gvm_state_fire_again(struct kvm_lapic_state *lapic)
+{
+	uint32_t left = 1;
+
+	memcpy(lapic->regs + APIC_TMCCT, &left, sizeof(left));
+}
+
 uint32_t gvm_state_timer(const struct kvm_lapic_state *lapic)
 {
 	uint32_t initial = gvm_state_reg(lapic, APIC_TMICT);
-	uint32_t left = gvm_state_reg(lapic, APIC_TMCCT);
 
-	if (!initial || LVTT_MODE(gvm_state_reg(lapic, APIC_LVTT)) == 2)
-		return 0;
-	if (LVTT_MODE(gvm_state_reg(lapic, APIC_LVTT)))
+	switch (LVTT_MODE(gvm_state_reg(lapic, APIC_LVTT))) {
+	case 0:
+		return initial ? gvm_state_reg(lapic, APIC_TMCCT) : 0;
+	case 1:
 		return initial;
-	return left ? left : 1;
+	default:
+		return 0;
+	}
 }
 
 int gvm_move_begin(struct gvm_move *m, unsigned int owner, unsigned int to,

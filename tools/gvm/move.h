@@ -65,12 +65,18 @@ const char *gvm_state_busy(const struct gvm_state *s);
  * gvm_state_timer() - the APIC timer's initial count at the new place
  * @lapic:	state
  *
- * What is left of a one-shot timer; 1 if it has run out, as it may not have been delivered; a
- * periodic one begins a period anew. In TSC-deadline mode it does not count.
+ * What is left of a one-shot timer; a periodic one begins a period anew. In TSC-deadline mode it
+ * does not count.
  *
  * Return: count.
  */
 uint32_t gvm_state_timer(const struct kvm_lapic_state *lapic);
+
+/** gvm_state_ran_out() - is it a one-shot timer that has run out, now or long ago? */
+bool gvm_state_ran_out(const struct kvm_lapic_state *lapic);
+
+/** gvm_state_fire_again() - it has run out, but its interrupt may not be in the IRR yet */
+void gvm_state_fire_again(struct kvm_lapic_state *lapic);
 
 /** gvm_state_reg() - a register of the APIC, by its offset */
 uint32_t gvm_state_reg(const struct kvm_lapic_state *lapic, unsigned int at);

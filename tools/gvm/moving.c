@@ -48,6 +48,8 @@ static int save(unsigned int id, struct gvm_remote *r, unsigned int from)
 
 	if (!from) {
 		ret = gvm_member_save(&vmm.m, id, &r->state);
+		if (gvm_remote_mask(id, true))
+			return -EIO;
 	} else {
 		ret = call(id, from, GVM_MSG_SAVE, NULL, 0);
 		if (!ret || ret == -EAGAIN) {

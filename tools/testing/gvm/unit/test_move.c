@@ -66,10 +66,15 @@ TEST(what_becomes_of_the_timer)
 {
 	CHECK(timer(0, 0, 0) == 0);
 	CHECK(timer(0, 1000, 300) == 300);
-	CHECK(timer(0, 1000, 0) == 1);
+	CHECK(timer(0, 1000, 0) == 0);
+	CHECK(gvm_state_ran_out(&s.lapic));
+	gvm_state_fire_again(&s.lapic);
+	CHECK(!gvm_state_ran_out(&s.lapic) && gvm_state_timer(&s.lapic) == 1);
 	CHECK(timer(1, 1000, 300) == 1000);
 	CHECK(timer(1, 0, 0) == 0);
-	CHECK(timer(2, 1000, 0) == 0);
+	CHECK(timer(2, 1000, 0) == 0 && !gvm_state_ran_out(&s.lapic));
+	CHECK(timer(1, 1000, 0) == 1000 && !gvm_state_ran_out(&s.lapic));
+	CHECK(timer(0, 0, 0) == 0 && !gvm_state_ran_out(&s.lapic));
 }
 
 static struct gvm_move m;

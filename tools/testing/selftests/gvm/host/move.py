@@ -49,7 +49,7 @@ def test_interrupts(c):
 
 def test_init(c):
     """INIT and SIPI of a CPU that moves."""
-    _under(c, "moveinit", [0, 1], "again", 40, [(1, [0, 1])], 5)
+    _under(c, "moveinit", [0, 1], "again", 400, [(1, [0, 1])], 5)
 
 
 def test_work(c):
