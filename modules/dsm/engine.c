@@ -224,6 +224,19 @@ static bool is_asking(const struct dsm_entry *e)
 	       e->core.state == DSM_PS_SX || e->core.state == DSM_PS_SX_AWAY;
 }
 
+void dsm_pending_wake(struct dsm_cluster *c)
+{
+	struct dsm_entry *e;
+
+	rcu_read_lock();
+	for (u32 i = 0; i < NR_SLOTS; i++) {
+		e = rcu_dereference(c->pending[i]);
+		if (e)
+			wake_up_all(&e->wait);
+	}
+	rcu_read_unlock();
+}
+
 /* Return: the record, locked, with a reference, whose request @low is; or NULL. */
 static struct dsm_entry *find_asking(struct dsm_cluster *c, u32 low)
 {

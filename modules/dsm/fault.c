@@ -113,6 +113,8 @@ static void fault_end(struct fault_wait *w, bool zero, int err)
 				    dsm_region_home(w->r, w->index));
 	} else if (err == -EINTR) {
 		dsm_count(c, fault_killed);
+	} else if (err == -EIO) {
+		dsm_count(c, fault_lost);
 	}
 	if (err)
 		return;
@@ -131,6 +133,28 @@ static void fault_end(struct fault_wait *w, bool zero, int err)
 }
 
 /*
+ * Is there no one left who could answer?  This is what this node knows: it has no
+ * idea whom a home elsewhere waits for.
+ */
+static int check_answerers(const struct dsm_entry *e)
+{
+	struct dsm_cluster *c = e->region->cluster;
+	struct dsm_nodeset need = { .w = { 0 } };
+	struct dsm_view view;
+
+	dsm_cluster_view(c, &view);
+	if (!view.number)
+		return -ENOTCONN;
+	if (dsm_nodeset_empty(&view.lost))
+		return 0;
+	dsm_nodeset_add(&need, dsm_region_home(e->region, e->index));
+	if (e->dir)
+		need = dsm_nodeset_or(dsm_dir_awaits(e->dir, c->self), &need);
+	need = dsm_nodeset_and(need, &view.lost);
+	return dsm_nodeset_empty(&need) ? 0 : -EIO;
+}
+
+/*
  * Wait with e->lock held on entry, not held on return; the record may be
  * another one afterwards.
  */
@@ -138,12 +162,21 @@ static int wait_change(struct dsm_entry *e, const struct fault_wait *w)
 {
 	long left = w->deadline - jiffies;
 	DEFINE_WAIT(wait);
+	int err;
 
 	if (left <= 0) {
+		__set_bit(DSM_EF_TIMED_OUT, &e->flags);
 		put_locked(e);
 		return -ETIMEDOUT;
 	}
+	/* In this order: dsm_pending_wake() comes after the view. */
 	prepare_to_wait(&e->wait, &wait, TASK_KILLABLE);
+	err = check_answerers(e);
+	if (err) {
+		finish_wait(&e->wait, &wait);
+		put_locked(e);
+		return err;
+	}
 	entry_unlock(e);
 	dsm_hold_regain(w->r, w->user, w->index);
 	dsm_node_flush(e->region->cluster);
@@ -168,6 +201,7 @@ static struct dsm_entry *wait_right(struct fault_wait *w, unsigned int flags)
 		if (IS_ERR(e))
 			return e;
 		if (dsm_page_right(&e->core) >= w->right) {
+			__clear_bit(DSM_EF_TIMED_OUT, &e->flags);
 			e->user = w->user;
 			return e;
 		}
@@ -179,6 +213,15 @@ static struct dsm_entry *wait_right(struct fault_wait *w, unsigned int flags)
 			if (err)
 				return ERR_PTR(err);
 			continue;
+		}
+		/* The fault that waited in vain has been reported. */
+		if (flags & DSM_GET_RETRY) {
+			err = test_bit(DSM_EF_TIMED_OUT, &e->flags) ? -ETIMEDOUT :
+								      check_answerers(e);
+			if (err) {
+				put_locked(e);
+				return ERR_PTR(err);
+			}
 		}
 		fault_start(w, e);
 		dsm_hold_begin(w->r, w->user);

@@ -22,6 +22,7 @@
 #include "membership.h"
 #include "meta.h"
 #include "node.h"
+#include "region.h"
 #include "rpc.h"
 
 /* How long a node that is gone stays for what others are to get from it. */
@@ -104,6 +105,7 @@ static void publish_locked(struct dsm_cluster *c)
 		dsm_rpc_fail_all(c);
 		queue_work(c->ctl_wq, &c->gone_work);
 	}
+	dsm_pending_wake(c);
 	wake_up_all(&c->member_wait);
 }
 

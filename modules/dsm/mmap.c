@@ -50,6 +50,7 @@ static vm_fault_t wait_unlocked(struct vm_fault *vmf, struct dsm_region *r,
 				u8 right)
 {
 	u32 ms = READ_ONCE(r->cluster->knobs.fault_timeout_ms);
+	vm_fault_t ret = VM_FAULT_RETRY;
 	struct dsm_payer payer;
 	struct file *file;
 
@@ -62,11 +63,14 @@ static vm_fault_t wait_unlocked(struct vm_fault *vmf, struct dsm_region *r,
 	dsm_payer_init(&payer, vmf);
 	dsm_payer_look(&payer);
 	release_fault_lock(vmf);
-	if (!dsm_page_wait(r, vmf->pgoff, right, ms))
+	/* No error can be returned without the lock: MAJOR says that the retry is one. */
+	if (dsm_page_wait(r, vmf->pgoff, right, ms))
+		ret |= VM_FAULT_MAJOR;
+	else
 		dsm_payer_make_room(&payer, r->cluster);
 	dsm_payer_exit(&payer);
 	fput(file);
-	return VM_FAULT_RETRY;
+	return ret;
 }
 
 /**
@@ -98,6 +102,8 @@ vm_fault_t dsm_fault_get_page(struct vm_fault *vmf, u8 *right, unsigned int flag
 		if (ret)
 			return ret;
 		*waited = true;
+		if (vmf->flags & FAULT_FLAG_TRIED)
+			flags |= DSM_GET_RETRY;
 		err = dsm_page_acquire_most(r, vmf->pgoff, right, flags, vmf, page);
 	}
 	if (err)

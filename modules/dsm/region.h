@@ -74,6 +74,7 @@ struct dsm_entry {
 #define DSM_EF_DEAD		2	/* unhashed; look the page up again */
 #define DSM_EF_ZERO		3	/* a copy of zeroes, @page not allocated yet */
 #define DSM_EF_UNPAID		4	/* no one here has used @page, see charge.c */
+#define DSM_EF_TIMED_OUT	5	/* someone waited in vain, and no one got it since */
 
 /**
  * struct dsm_stream - what a thread read last, to see what it wants next
@@ -182,6 +183,7 @@ static inline u64 dsm_region_nr_resident(struct dsm_region *r)
 
 #define DSM_GET_NOWAIT		0x1	/* -EAGAIN instead of waiting */
 #define DSM_GET_AGAIN		0x2	/* it is got once more before it is used */
+#define DSM_GET_RETRY		0x4	/* there was a wait; not another one if that was in vain */
 
 /**
  * dsm_page_acquire() - get the right to a page and a reference to it, locked
@@ -277,6 +279,9 @@ int dsm_engine_rx_compact(struct dsm_cluster *c, struct dsm_msg *m,
 
 /* The request is over, or the record is: its slot is free again. */
 void dsm_entry_release_slot_locked(struct dsm_entry *e);
+
+/* The view has changed: whoever waits for an answer looks whether one can come. */
+void dsm_pending_wake(struct dsm_cluster *c);
 
 /* Return: the record with a reference, or NULL if there is none. */
 struct dsm_entry *dsm_entry_find(struct dsm_region *r, u64 index);

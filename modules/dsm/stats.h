@@ -15,7 +15,7 @@
 	X(fault_nowait, "faults that started a fetch and did not wait")	\
 	X(fault_timeout, "faults given up after fault_timeout_ms")	\
 	X(fault_killed, "faults given up because of a fatal signal")	\
-	X(fault_lost, "faults on a page whose only copy is lost")	\
+	X(fault_lost, "faults given up because they need a lost node")	\
 	X(prefetch_sent, "pages asked for before they were needed")	\
 	X(prefetch_hit, "prefetched pages that were used")		\
 	X(msg_sent, "protocol messages sent")				\

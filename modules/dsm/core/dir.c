@@ -79,13 +79,13 @@ static u8 read_zero(struct dsm_ctx *c, const struct dsm_msg *m)
 	return DSM_V_OK;
 }
 
-static u16 pick_holder(const struct dsm_ctx *c, u16 requester)
+static u16 pick_holder(const struct dsm_dir *d, u16 self, u16 requester)
 {
-	const struct dsm_nodeset *set = &c->d->set;
+	const struct dsm_nodeset *set = &d->set;
 	u16 holder;
 
-	if (dsm_nodeset_has(set, c->ev->self))
-		return c->ev->self;
+	if (dsm_nodeset_has(set, self))
+		return self;
 	holder = dsm_nodeset_next(set, requester + 1);
 	return holder != DSM_NODE_NONE ? holder : dsm_nodeset_next(set, 0);
 }
@@ -105,7 +105,7 @@ static u8 read_shared(struct dsm_ctx *c, const struct dsm_msg *m)
 {
 	if (dsm_nodeset_has(&c->d->set, m->requester))
 		return DSM_V_BAD_STATE;
-	return read_from(c, m, pick_holder(c, m->requester));
+	return read_from(c, m, pick_holder(c->d, c->ev->self, m->requester));
 }
 
 static u8 read_owned(struct dsm_ctx *c, const struct dsm_msg *m)
@@ -135,7 +135,8 @@ static void invalidate(struct dsm_ctx *c, const struct dsm_msg *m,
 	u16 nr = dsm_nodeset_weight(others);
 	bool own = nr == 1 && dsm_nodeset_has(others, c->ev->self);
 	bool data = !zero && !dsm_nodeset_has(&c->d->set, m->requester);
-	u16 source = data ? pick_holder(c, m->requester) : DSM_NODE_NONE;
+	u16 source = data ? pick_holder(c->d, c->ev->self, m->requester) :
+			    DSM_NODE_NONE;
 	struct dsm_msg inv;
 
 	begin(c, m, DSM_DS_BW);
@@ -519,4 +520,22 @@ const char *dsm_dir_cell_name(u8 state, u8 event)
 	if (event >= DSM_NR_DIR_EVENTS || state >= DSM_NR_DIR_STATES)
 		return "?";
 	return handler_names[table[state][event]];
+}
+
+struct dsm_nodeset dsm_dir_awaits(const struct dsm_dir *d, u16 self)
+{
+	struct dsm_nodeset set = { .w = { 0 } };
+
+	if (!dsm_dir_is_busy(d) || d->state == DSM_DS_BQ)
+		return set;
+	if (d->base == DSM_DS_E)
+		dsm_nodeset_add(&set, d->owner);
+	else if (d->state == DSM_DS_BR)
+		dsm_nodeset_add(&set, pick_holder(d, self, d->busy->requester));
+	else
+		set = d->set;
+	dsm_nodeset_add(&set, d->busy->requester);
+	if (d->state == DSM_DS_BP)
+		dsm_nodeset_add(&set, d->busy->target);
+	return set;
 }

@@ -117,4 +117,13 @@ static inline bool dsm_dir_idle(const struct dsm_dir *d)
 	return d->state == DSM_DS_Z && !d->leaving;
 }
 
+/**
+ * dsm_dir_awaits() - without whom does the transaction not come to its end?
+ * @d:		the entry
+ * @self:	this node
+ *
+ * Return: the nodes; none if no transaction is under way.
+ */
+struct dsm_nodeset dsm_dir_awaits(const struct dsm_dir *d, u16 self);
+
 #endif

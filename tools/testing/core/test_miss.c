@@ -590,3 +590,37 @@ TEST(discard_makes_zero_again_at_home)
 	discard(1);		/* not the home's: nothing happens */
 	PAGE_IS(1, E);
 }
+
+static bool awaits(u16 node)
+{
+	struct dsm_nodeset set = dsm_dir_awaits(&c.node[0].d, 0);
+
+	return dsm_nodeset_has(&set, node);
+}
+
+TEST(a_busy_home_says_whom_it_awaits)
+{
+	start(4, 0);
+	do_write(1);
+	CHECK(!awaits(1));
+
+	want_read(2);		/* the owner, then the requester */
+	DELIVER(2, 0, GETS);
+	CHECK(!awaits(0) && awaits(1) && awaits(2) && !awaits(3));
+	settle();
+	CHECK(!awaits(1) && !awaits(2));
+
+	want_read(3);		/* one of two that could serve it */
+	DELIVER(3, 0, GETS);
+	DIR_IS(0, BR);
+	CHECK(awaits(1) != awaits(2) && awaits(3));
+	CHECK(under_way(0, awaits(1) ? 1 : 2, DSM_MSG_FWDS));
+	settle();
+
+	want_write(0);		/* all that share it */
+	DIR_IS(0, BW);
+	CHECK(awaits(0) && awaits(1) && awaits(2) && awaits(3));
+	settle();
+	store(0);
+	CHECK(!awaits(0) && !awaits(1));
+}
