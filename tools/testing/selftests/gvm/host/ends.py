@@ -110,8 +110,8 @@ def test_wire_cut(c):
             assert time.monotonic() < end, "the other side stays"
             time.sleep(0.2)
         c.heal()
-        # KVM's async page faults are not killable: two waits of dsm.ko, then dsmfs is free.
-        end = time.monotonic() + 2 * FAULT_MS / 1000 + WITHIN_S
+        # KVM's async page faults are not killable: a wait of dsm.ko, then dsmfs is free.
+        end = time.monotonic() + FAULT_MS / 1000 + WITHIN_S
         while any(n.sh("grep -l async_pf_execute /proc/[0-9]*/stack").out for n in c.nodes):
             assert time.monotonic() < end, "a page fault of the dead VM stays"
             time.sleep(0.2)
