@@ -336,16 +336,28 @@ DSMFS_TEST(copies_are_charged)
 	SYNC();
 }
 
-#define LIMIT		(4l << 20)
-#define LIMIT_PAGES	((int)(2 * LIMIT / PG))
+/* Of the cgroup, bytes; what the kernel needs for the process itself must fit as well. */
+static long limit(void)
+{
+	long n = dsm_scale(4l << 20);
+
+	return n < 2l << 20 ? 2l << 20 : n;
+}
+
+static int limit_pages(void)
+{
+	return 2 * limit() / PG;
+}
 
 static int write_then_check(uint8_t *p, _Atomic int *done)
 {
-	for (int i = 0; i < LIMIT_PAGES; i++) {
+	int nr = limit_pages();
+
+	for (int i = 0; i < nr; i++) {
 		write_pages(p, i, i + 1, 9);
 		atomic_store(done, i + 1);
 	}
-	return wrong_page(p, 0, LIMIT_PAGES, 9) >= 0;
+	return wrong_page(p, 0, nr, 9) >= 0;
 }
 
 /* Return: wait status of a child in the cgroup that writes twice its limit. */
@@ -373,22 +385,22 @@ DSMFS_TEST(a_cgroup_at_its_limit_gives_copies_up)
 {
 	int status;
 
-	shared_open(_metadata, self, LIMIT_PAGES * PG);
+	shared_open(_metadata, self, limit_pages() * PG);
 	if (dsm_node == 0) {
 		_Atomic int *done = shared_counter(_metadata);
 
-		cgroup_make(_metadata, LIMIT);
+		cgroup_make(_metadata, limit());
 		status = overrun(self->p, done);
 		TH_LOG("status %#x after %d of %d pages, peak %ld KiB, %ld copies evicted", status,
-		       *done, LIMIT_PAGES, cgroup_get("memory.peak", NULL) >> 10,
+		       *done, limit_pages(), cgroup_get("memory.peak", NULL) >> 10,
 		       (long)stat_get("evict"));
 		ASSERT_EQ(0, status);
-		ASSERT_GE(LIMIT + 64 * PG, cgroup_get("memory.peak", NULL));
+		ASSERT_GE(limit() + 64 * PG, cgroup_get("memory.peak", NULL));
 		ASSERT_EQ(0, cgroup_get("memory.events", "oom_kill "));
 		ASSERT_TRUE(cgroup_gone());
 	}
 	SYNC();
-	ASSERT_EQ(-1, wrong_page(self->p, 0, LIMIT_PAGES, 9));
+	ASSERT_EQ(-1, wrong_page(self->p, 0, limit_pages(), 9));
 	SYNC();
 }
 
@@ -400,7 +412,7 @@ DSMFS_TEST(a_cgroup_with_no_way_out_is_killed)
 	char path[300];
 	int fd;
 
-	shared_open(_metadata, self, LIMIT_PAGES * PG);
+	shared_open(_metadata, self, limit_pages() * PG);
 	if (dsm_node == 0) {
 		place_on(_metadata, self->fd, 0);
 	} else {
@@ -419,16 +431,16 @@ DSMFS_TEST(a_cgroup_with_no_way_out_is_killed)
 		int status;
 
 		ASSERT_EQ(0, knob_set("memory_limit_mb", 64));
-		cgroup_make(_metadata, LIMIT);
+		cgroup_make(_metadata, limit());
 		/* The killer shows a call trace, which in the log of a test is a defect. */
 		ASSERT_EQ(0, write_file(PRINTK, "4"));
 		status = overrun(self->p, done);
 		ASSERT_EQ(0, write_file(PRINTK, "7"));
-		TH_LOG("status %#x after %d of %d pages", status, *done, LIMIT_PAGES);
+		TH_LOG("status %#x after %d of %d pages", status, *done, limit_pages());
 		ASSERT_TRUE(WIFSIGNALED(status));
 		ASSERT_EQ(SIGKILL, WTERMSIG(status));
 		ASSERT_LT(0, cgroup_get("memory.events", "oom_kill "));
-		ASSERT_LT(LIMIT / PG / 2, *done);
+		ASSERT_LT(limit() / PG / 2, *done);
 		ASSERT_EQ(-1, wrong_page(self->p, 0, *done, 9));
 	}
 	SYNC();
