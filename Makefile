@@ -10,6 +10,7 @@ JOBS ?= 2
 QEMU := tools/testing/qemu
 CLUSTER := $(QEMU)/cluster.py
 SELFTESTS := tools/testing/selftests/dsm
+GVMTESTS := tools/testing/selftests/gvm/tests.list
 CORE := tools/testing/core
 O := $(CURDIR)/build
 SUB := $(MAKE) --no-print-directory -j$(JOBS)
@@ -71,6 +72,9 @@ selftest: modules tools selftest-programs $(TESTMODS) ## one selftest: T=name [N
 selftests: modules tools selftest-programs $(TESTMODS) ## all selftests of tests.list that suit KERNEL
 	@$(CLUSTER) run --kernel $(KERNEL) --cpus $(CPUS) --mem $(MEM)
 
+gvm-selftests: modules tools ## gvm's tests on emulated servers: [T="name…"] [NODES=] [KERNEL=]
+	@$(CLUSTER) run --list $(GVMTESTS) --kernel $(KERNEL) --cpus $(CPUS) --mem $(MEM) $(if $(NODES),--nodes $(NODES)) $(T)
+
 cluster: modules ## servers with dsmfs mounted, left running (end: cluster.py down)
 	@$(CLUSTER) up --name $(NAME) --kernel $(KERNEL) --cpus $(CPUS) --mem $(MEM) --nodes $(or $(NODES),2) --dsm
 
@@ -108,5 +112,5 @@ clean: ## remove build/ (kernels stay in ~/.cache/memos)
 	@rm -rf $(O)
 
 .PHONY: help deps modules kernel tools core-test gvm-unit tables exhaust sim sim-check sim-soak mutate fuzz \
-	selftest-programs coherent-test selftest selftests cluster harness-test bench pingpong demo lint patches-check \
+	selftest-programs coherent-test selftest selftests gvm-selftests cluster harness-test bench pingpong demo lint patches-check \
 	fault-cost mm-selftests docs check clean
