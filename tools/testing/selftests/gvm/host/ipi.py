@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """
 From an IPI to a vCPU on another server until its answer is there: stubs as mailboxes of the patched
-kernel, and as the program that a stock one needs. In turn, in one boot; kvmlet's test rtt.
+kernel, and as the program that a stock one needs. In turn, in one boot; kvmlet's test rtt, which
+fails if an answer does not come. Times are printed, not judged: they are the emulation's and the
+host's load. What is judged are instructions: tools/testing/gvm/ipicost.py.
 """
 import re
 import statistics
@@ -11,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from vms import Agents, check  # noqa: E402
 
-TURNS = 5
+TURNS = 3
 ROUNDS = 100
 RTT = re.compile(r"rtt CPU (\d+) (\w+): (\d+) trips, p50 (\d+) p90 (\d+) p99 (\d+) ns")
 
@@ -43,4 +45,3 @@ def test_rtt(c):
                   + " ".join(f"{x:8.0f}" for x in med)
                   + f"; p50 of each: {[r[1] // 1000 for r in rows]}")
         print(f"# {mode:8} program / mailbox, p50: {p50['program'] / p50['mailbox']:.2f}")
-        assert p50["mailbox"] < p50["program"], f"{mode}: the mailbox does not pay: {p50}"
