@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kvm_mailbox.h"
 #include "mask.h"
 
 /* Younger than the headers of Debian 12. */
@@ -324,6 +325,8 @@ int gvm_mask_extension(long cap, int value)
 	case KVM_CAP_SGX_ATTRIBUTE:
 	case KVM_CAP_VM_COPY_ENC_CONTEXT_FROM:
 	case KVM_CAP_VM_MOVE_ENC_CONTEXT_FROM:
+	/* The stubs'. */
+	case KVM_CAP_X86_APIC_MAILBOX:
 		return 0;
 	default:
 		return value;

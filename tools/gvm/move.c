@@ -37,6 +37,8 @@ const char *gvm_state_busy(const struct gvm_state *s)
 		return "the guest has not turned its x2APIC on";
 	if (s->events.smi.smm || s->events.smi.pending || s->events.smi.latched_init)
 		return "it is in system management mode";
+	if (s->events.interrupt.shadow || s->events.nmi.pending)
+		return "it is about to take an interrupt";
 	if (in_service(&s->lapic))
 		return "it handles interrupts all the time";
 	return NULL;

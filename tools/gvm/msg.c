@@ -133,12 +133,13 @@ static bool slot_ok(const struct gvm_msg_slot *m)
 	       range_ok(m->gpa, m->size) && range_ok(m->offset, m->size);
 }
 
-/* The modes of an ICR that reach a stub; SMI and lowest priority do not, or as fixed. */
+/* The modes of an ICR that reach a stub; lowest priority does as fixed. */
 static bool irq_ok(const struct gvm_msg_irq *m)
 {
 	switch (m->mode) {
 	case 0:
 		return m->vector >= 16 && m->vector < 256 && m->level <= 1;
+	case 2:
 	case 4:
 	case 5:
 		return !m->vector && !m->level;

@@ -145,8 +145,8 @@ struct gvm_msg_tsc {
 };
 
 struct gvm_msg_irq {
-	uint32_t vector;	/* fixed: from 16; SIPI: page of the start; NMI, INIT: 0 */
-	uint16_t mode;		/* 0 fixed, 4 NMI, 5 INIT, 6 SIPI */
+	uint32_t vector;	/* fixed: from 16; SIPI: page of the start; others: 0 */
+	uint16_t mode;		/* 0 fixed, 2 SMI, 4 NMI, 5 INIT, 6 SIPI */
 	uint16_t level;		/* 1: level-triggered; fixed only */
 };
 

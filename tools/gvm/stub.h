@@ -10,6 +10,9 @@
 
 struct gvm_stub;
 
+/* Environment: "program" or "mailbox" asks for that kind; else it is the best the kernel can do. */
+#define GVM_STUB_ENV	"GVM_STUB"
+
 /* The signal that ends a KVM_RUN of a thread of gvm's own; it has an empty handler. */
 #define GVM_SIGNAL	(SIGRTMAX - 2)
 
@@ -41,7 +44,7 @@ int gvm_stub_create(int kvm_fd, int vm_fd, int vcpu_fd, unsigned int id, struct 
 		    const struct gvm_stub_ops *ops, struct gvm_stub **out);
 
 /**
- * gvm_stub_place() - put the stub's program where the vCPU can address it
+ * gvm_stub_place() - put the stub's program, if it has one, where the vCPU can address it
  * @s:		stub, not running
  * @cpuid:	the vCPU's
  *

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """A VM over the servers of a cluster: agents, gvm run."""
 import time
-from typing import Sequence
+from typing import Optional, Sequence
 
 from memos.cluster import Cluster
 
@@ -14,11 +14,13 @@ READY = "agent listens"
 class Agents:
     """Context: dsmfs mounted, KVM there, gvm serve on every server. Logs: agent<n>.guest."""
 
-    def __init__(self, c: Cluster, dsm_args: str = "") -> None:
+    def __init__(self, c: Cluster, dsm_args: str = "",
+                 env: Optional[dict[str, str]] = None) -> None:
         if not GVM.exists():
             raise ClusterError(f"{GVM} is missing: run 'make tools'")
         guest.build_programs()
         self.c = c
+        self.env = env  # of agents, their members, and VMMs
         self.running: list[run.Running] = []
         run.kvm_up(c)
         c.dsm_down()
@@ -38,7 +40,7 @@ class Agents:
         self.stop()
 
     def serve(self, i: int) -> None:
-        r = run.start(self.c, [str(GVM), "serve"], f"agent{i}", i)
+        r = run.start(self.c, [str(GVM), "serve"], f"agent{i}", i, self.env)
         self.running.append(r)
         r.wait_for(READY, 20)
 
@@ -65,7 +67,7 @@ class Agents:
         """gvm run over the first so many servers (0: all)."""
         head = [str(GVM), "run", "--name", name,
                 "--servers", self.servers(members or self.c.nr_nodes), *options]
-        return run.start(self.c, [*head, "--", *argv], name)
+        return run.start(self.c, [*head, "--", *argv], name, env=self.env)
 
     def kvmlet(self, name: str, owners: Sequence[int], *options: str, ram: str = "file",
                gvm: Sequence[str] = ()) -> run.Running:

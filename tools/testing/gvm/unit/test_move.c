@@ -51,6 +51,8 @@ TEST(what_may_be_moved)
 	BUSY(events.smi.smm = 1);
 	BUSY(events.smi.pending = 1);
 	BUSY(events.smi.latched_init = 1);
+	BUSY(events.interrupt.shadow = 1);
+	BUSY(events.nmi.pending = 1);
 }
 
 static uint32_t timer(uint32_t mode, uint32_t initial, uint32_t left)

@@ -224,7 +224,7 @@ TEST(messages_of_a_vcpu)
 {
 	struct gvm_msg_tsc t = { .offset = -1ull };
 	struct gvm_msg_irq i = { .vector = 0x31 }, nmi = { .mode = 4 }, init = { .mode = 5 };
-	struct gvm_msg_irq sipi = { .mode = 6, .vector = 0x9a };
+	struct gvm_msg_irq sipi = { .mode = 6, .vector = 0x9a }, smi = { .mode = 2 };
 
 	TAKEN(TSC, 0, t);
 	check_lengths();
@@ -238,6 +238,7 @@ TEST(messages_of_a_vcpu)
 	TAKEN(IRQ, 1, nmi);
 	TAKEN(IRQ, 1, init);
 	TAKEN(IRQ, 1, sipi);
+	TAKEN(IRQ, 1, smi);
 	REFUSED(IRQ, GVM_NO_VCPU, i);
 	BAD(IRQ, 1, i, vector = 15);
 	BAD(IRQ, 1, i, vector = 256);
@@ -247,6 +248,7 @@ TEST(messages_of_a_vcpu)
 	BAD(IRQ, 1, nmi, vector = 2);
 	BAD(IRQ, 1, nmi, level = 1);
 	BAD(IRQ, 1, sipi, vector = 256);
+	BAD(IRQ, 1, smi, vector = 1);
 	i.level = 1;
 	TAKEN(IRQ, 1, i);
 }

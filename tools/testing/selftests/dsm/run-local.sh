@@ -36,7 +36,7 @@ one() {
 	rm -rf "$dir"
 }
 
-programs=${2-$(cd "$here" && ls ./*.c | sed 's/.c$//' | grep -v "lib$\|traffic$\|hostile$\|ckring$\|coherent$\|adopt")}
+programs=${2-$(cd "$here" && ls ./*.c | sed 's/.c$//' | grep -v "lib$\|traffic$\|hostile$\|ckring$\|coherent$\|mailbox$\|adopt")}
 for p in $programs; do
 	for n in ${3-2 3}; do
 		one "$build/$(basename "$p")" "$n"

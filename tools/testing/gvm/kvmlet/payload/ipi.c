@@ -303,3 +303,87 @@ void test_echo(void)
 		}
 	}
 }
+
+/*
+ * How long from an IPI to the answer that its handler sends. Each CPU writes memory of its own only,
+ * so that nothing but interrupts crosses servers.
+ */
+
+#define MAX_TRIPS 2000
+
+static uint32_t trip_ns[MAX_TRIPS] __attribute__((aligned(4096)));
+static uint32_t nr_trips;
+
+static bool trip(struct cpu *c, uint32_t to, enum mode mode, uint32_t *ns)
+{
+	uint32_t before = c->received[VEC_ECHO];
+	uint64_t begin = rdtsc(), end = deadline();
+
+	ipi(to, VEC_ECHO);
+	while (c->received[VEC_ECHO] == before) {
+		if (mode == HALT)
+			asm volatile("sti; hlt; cli" ::: "memory");
+		else
+			asm volatile("sti; nop; nop; cli" ::: "memory");
+		if (now_us() > end)
+			return false;
+	}
+	*ns = (rdtsc() - begin) * 1000000 / info->tsc_khz;
+	return true;
+}
+
+static void sort(uint32_t *v, uint32_t n)
+{
+	uint32_t i, k, x;
+
+	for (i = 1; i < n; i++) {
+		x = v[i];
+		for (k = i; k && v[k - 1] > x; k--)
+			v[k] = v[k - 1];
+		v[k] = x;
+	}
+}
+
+static void trips(uint32_t to, enum mode mode)
+{
+	struct cpu *c = &cpus[this_cpu()];
+	uint32_t i;
+
+	listen_prepare(to);
+	cpus[to].echo_to = c->id;
+	cpus[to].echo_left = nr_trips;
+	start(to, listen, mode);
+	if (!wait_for(cpus[to].listening, "CPU %u does not listen", to))
+		return;
+	c->echo_left = 0;
+	if (mode == HALT)
+		timer_periodic(200000, VEC_SAFETY);
+	irq_off();
+	for (i = 0; i < nr_trips && trip(c, to, mode, &trip_ns[i]); i++)
+		;
+	irq_on();
+	timer_off();
+	if (i < nr_trips)
+		fail("CPU %u: no answer to IPI %u", to, i);
+	unlisten(to);
+	finish(to);
+	sort(trip_ns, i);
+	if (i == nr_trips)
+		say("rtt CPU %u %s: %u trips, p50 %u p90 %u p99 %u ns", to,
+		    mode == HALT ? "halted" : "spinning", i, trip_ns[i / 2], trip_ns[i * 9 / 10],
+		    trip_ns[i * 99 / 100]);
+}
+
+void test_rtt(void)
+{
+	uint32_t to;
+
+	nr_trips = info->rounds * 10;
+	if (nr_trips > MAX_TRIPS)
+		nr_trips = MAX_TRIPS;
+	for (to = 1; to < nr_cpus() && !failures; to++) {
+		trips(to, HALT);
+		if (!failures)
+			trips(to, SPIN);
+	}
+}

@@ -1,0 +1,725 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Patch 0007, without dsm: a vCPU in KVM_MP_STATE_APIC_MAILBOX reports what is sent to it, all of
+ * it, once. vCPU 0 runs a guest that sends IPIs as it is told; vCPU 1 is the mailbox.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib.h"
+#include "../../../gvm/kvm_mailbox.h"
+
+#define alarm(seconds)	(alarm)(dsm_patient(seconds))
+#include <kselftest_harness.h>
+#undef alarm
+
+#define RAM		0x10000
+#define SEND		0x1000	/* guest code: write the ICR, tell the VMM, again */
+#define WAIT		0x1100	/* guest code: take interrupts, tell the VMM if there is none */
+#define HANDLERS	0x2000	/* one each HANDLER bytes: tell the VMM the vector, EOI */
+#define HANDLER		32
+#define PORT_SENT	0x80
+#define PORT_VECTOR	0x81
+#define PORT_IDLE	0x82
+#define MSR_SPIV	0x80f
+#define MSR_ICR		0x830
+#define X2APIC		0xc00
+#define NR_CPUID	256
+#define FIRST		16	/* vectors */
+#define NR_VECTORS	256
+
+/* The ICR's, and in bits 8 to 15 a message's. */
+#define LOWEST		0x100u
+#define SMI		0x200u
+#define NMI		0x400u
+#define INIT		0x500u
+#define SIPI		0x600u
+#define LOGICAL		0x800u
+#define ASSERT_		0x4000u
+#define LEVEL		0x8000u
+#define ALL		0x80000u
+#define OTHERS		0xc0000u
+
+#define MAILBOX		KVM_MP_STATE_APIC_MAILBOX
+#define M_SMI		KVM_X86_APIC_MAILBOX_SMI
+#define M_INIT		KVM_X86_APIC_MAILBOX_INIT
+#define M_SIPI		KVM_X86_APIC_MAILBOX_SIPI
+
+bool dsm_wanted;	/* false: this test needs no dsmfs */
+
+struct vcpu {
+	int fd;
+	struct kvm_run *run;
+};
+
+FIXTURE(mailbox) {
+	int kvm;
+	int vm;
+	uint8_t *ram;
+	struct vcpu cpu[2];
+};
+
+static void build_guest(uint8_t *ram)
+{
+	static const uint8_t send[] = { 0x0f, 0x30, 0xe6, PORT_SENT, 0xeb, 0xfa };
+	static const uint8_t wait[] = { 0xfb, 0x90, 0x90, 0xe6, PORT_IDLE, 0xeb, 0xf9 };
+	/* mov al, vector; out; mov ecx, 0x80b; xor eax, eax; xor edx, edx; wrmsr; iret */
+	static const uint8_t handler[] = {
+		0xb0, 0, 0xe6, PORT_VECTOR, 0x66, 0xb9, 0x0b, 0x08, 0, 0,
+		0x66, 0x31, 0xc0, 0x66, 0x31, 0xd2, 0x0f, 0x30, 0xcf,
+	};
+	unsigned int v;
+
+	memcpy(ram + SEND, send, sizeof(send));
+	memcpy(ram + WAIT, wait, sizeof(wait));
+	for (v = 0; v < NR_VECTORS; v++) {
+		uint16_t at = HANDLERS + v * HANDLER;
+
+		memcpy(ram + at, handler, sizeof(handler));
+		ram[at + 1] = v;
+		memcpy(ram + v * 4, &at, sizeof(at));	/* segment 0 */
+	}
+}
+
+static int set_mp_state(struct vcpu *c, uint32_t state)
+{
+	struct kvm_mp_state mp = { .mp_state = state };
+
+	return ioctl(c->fd, KVM_SET_MP_STATE, &mp);
+}
+
+static uint32_t mp_state(struct vcpu *c)
+{
+	struct kvm_mp_state mp = { .mp_state = ~0u };
+
+	ioctl(c->fd, KVM_GET_MP_STATE, &mp);
+	return mp.mp_state;
+}
+
+static int set_regs(struct vcpu *c, uint64_t rip, uint64_t rflags)
+{
+	struct kvm_regs r = { .rip = rip, .rsp = 0xf000, .rflags = rflags };
+
+	return ioctl(c->fd, KVM_SET_REGS, &r);
+}
+
+/* Real mode, the APIC in x2APIC mode and enabled. */
+static int setup_vcpu(struct vcpu *c, const struct kvm_cpuid2 *cpuid)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry e;
+	} spiv = { .head.nmsrs = 1, .e = { .index = MSR_SPIV, .data = 0x1ff } };
+	struct kvm_sregs s;
+
+	if (ioctl(c->fd, KVM_SET_CPUID2, cpuid) || ioctl(c->fd, KVM_GET_SREGS, &s))
+		return -1;
+	s.cs.base = 0;
+	s.cs.selector = 0;
+	s.apic_base |= X2APIC;
+	if (ioctl(c->fd, KVM_SET_SREGS, &s) || ioctl(c->fd, KVM_SET_MSRS, &spiv) != 1)
+		return -1;
+	return set_regs(c, WAIT, 0x202);
+}
+
+static struct kvm_cpuid2 *host_cpuid(int kvm)
+{
+	struct kvm_cpuid2 *c = calloc(1, sizeof(*c) + NR_CPUID * sizeof(c->entries[0]));
+	unsigned int i;
+
+	c->nent = NR_CPUID;
+	if (ioctl(kvm, KVM_GET_SUPPORTED_CPUID, c))
+		c->nent = 0;
+	for (i = 0; i < c->nent; i++)
+		if (c->entries[i].function == 1)
+			c->entries[i].ecx |= 1u << 21;	/* x2APIC */
+	return c;
+}
+
+static int create_vcpu(int kvm, int vm, unsigned int id, struct vcpu *c)
+{
+	int size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+
+	c->fd = ioctl(vm, KVM_CREATE_VCPU, id);
+	if (c->fd < 0)
+		return -1;
+	c->run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, c->fd, 0);
+	return c->run == MAP_FAILED ? -1 : 0;
+}
+
+static int split_irqchip(int vm)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args[0] = 24 };
+
+	return ioctl(vm, KVM_ENABLE_CAP, &cap);
+}
+
+FIXTURE_SETUP(mailbox)
+{
+	struct kvm_userspace_memory_region m = { .memory_size = RAM };
+	struct kvm_cpuid2 *cpuid;
+
+	ASSERT_EQ(0, system("test -c /dev/kvm || modprobe -q kvm_amd || modprobe -q kvm_intel"));
+	self->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->kvm) TH_LOG("%m");
+	self->vm = ioctl(self->kvm, KVM_CREATE_VM, 0);
+	ASSERT_LE(0, self->vm) TH_LOG("%m");
+	ASSERT_EQ(1, ioctl(self->vm, KVM_CHECK_EXTENSION, KVM_CAP_X86_APIC_MAILBOX));
+	ASSERT_EQ(0, split_irqchip(self->vm));
+	self->ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->ram);
+	build_guest(self->ram);
+	m.userspace_addr = (uintptr_t)self->ram;
+	ASSERT_EQ(0, ioctl(self->vm, KVM_SET_USER_MEMORY_REGION, &m));
+	cpuid = host_cpuid(self->kvm);
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, create_vcpu(self->kvm, self->vm, i, &self->cpu[i])) TH_LOG("%m");
+		ASSERT_EQ(0, setup_vcpu(&self->cpu[i], cpuid)) TH_LOG("%m");
+	}
+	free(cpuid);
+	ASSERT_EQ(0, set_mp_state(&self->cpu[1], MAILBOX)) TH_LOG("%m");
+	ASSERT_EQ(MAILBOX, mp_state(&self->cpu[1]));
+}
+
+FIXTURE_TEARDOWN(mailbox)
+{
+	for (int i = 0; i < 2; i++)
+		close(self->cpu[i].fd);
+	close(self->vm);
+	close(self->kvm);
+	munmap(self->ram, RAM);
+}
+
+/* KVM_SIGNAL_MSI; what: vector, mode, LOGICAL. Return: how many vCPUs took it. */
+static int msi(int vm, uint32_t to, uint32_t what)
+{
+	struct kvm_msi m = {
+		.address_lo = 0xfee00000u | to << 12 | (what & LOGICAL ? 1 << 2 : 0),
+		.data = what & ~LOGICAL,
+	};
+
+	return ioctl(vm, KVM_SIGNAL_MSI, &m);
+}
+
+/* vCPU 0 writes its ICR. */
+static int ipi(struct vcpu *c, uint32_t to, uint32_t icr)
+{
+	struct kvm_regs r = {
+		.rip = SEND, .rsp = 0xf000, .rflags = 2, .rcx = MSR_ICR, .rdx = to, .rax = icr,
+	};
+
+	if (ioctl(c->fd, KVM_SET_REGS, &r) || ioctl(c->fd, KVM_RUN, 0))
+		return -errno;
+	return c->run->exit_reason == KVM_EXIT_IO && c->run->io.port == PORT_SENT ? 0 : -EPROTO;
+}
+
+/* What is there now. If there is nothing, the test's limit of time ends it. */
+static struct gvm_kvm_mail collect(struct vcpu *c)
+{
+	struct gvm_kvm_mail m;
+
+	memset(&m, 0xff, sizeof(m));
+	if (!ioctl(c->fd, KVM_RUN, 0) && c->run->exit_reason == KVM_EXIT_X86_APIC_MAILBOX)
+		m = *gvm_kvm_mail(c->run);
+	return m;
+}
+
+static struct gvm_kvm_mail nothing;
+
+#define EMPTY(c)								\
+	do {									\
+		(c)->run->immediate_exit = 1;					\
+		EXPECT_EQ(-1, ioctl((c)->fd, KVM_RUN, 0));			\
+		EXPECT_EQ(EINTR, errno);					\
+		(c)->run->immediate_exit = 0;					\
+		EXPECT_FALSE(pending(c));					\
+	} while (0)
+
+/* Would KVM_RUN return at once? */
+static bool pending(struct vcpu *c)
+{
+	struct kvm_lapic_state l;
+	struct kvm_vcpu_events ev;
+	uint32_t irr, sum = 0;
+
+	if (ioctl(c->fd, KVM_GET_LAPIC, &l) || ioctl(c->fd, KVM_GET_VCPU_EVENTS, &ev))
+		return true;
+	for (int i = 0; i < 8; i++) {
+		memcpy(&irr, l.regs + 0x200 + i * 16, sizeof(irr));
+		sum |= irr;
+	}
+	return sum || ev.nmi.pending || ev.nmi.injected || ev.interrupt.injected ||
+	       ev.smi.latched_init || ev.smi.pending;
+}
+
+static struct gvm_kvm_mail fixed(unsigned int vector, bool level)
+{
+	struct gvm_kvm_mail m = { 0 };
+
+	m.irr[vector / 32] = 1u << (vector % 32);
+	if (level)
+		m.tmr[vector / 32] = m.irr[vector / 32];
+	return m;
+}
+
+static void show(const char *what, const struct gvm_kvm_mail *m)
+{
+	ksft_print_msg("%s: flags %x nmis %u sipi %x irr %08x %08x %08x %08x %08x %08x %08x %08x\n", what,
+		       m->flags, m->nr_nmis, m->sipi_vector, m->irr[7], m->irr[6], m->irr[5], m->irr[4],
+		       m->irr[3], m->irr[2], m->irr[1], m->irr[0]);
+}
+
+#define COLLECTS(c, ...)							\
+	do {									\
+		struct gvm_kvm_mail want_ = __VA_ARGS__, got_ = collect(c);	\
+										\
+		EXPECT_EQ(0, memcmp(&want_, &got_, sizeof(want_))) {		\
+			show("want", &want_);					\
+			show("got ", &got_);					\
+		}								\
+		EMPTY(c);							\
+	} while (0)
+
+TEST_F(mailbox, fixed)
+{
+	struct vcpu *c = &self->cpu[1];
+
+	EMPTY(c);
+	for (int v = FIRST; v < NR_VECTORS; v++) {
+		ASSERT_EQ(1, msi(self->vm, 1, v));
+		COLLECTS(c, fixed(v, false));
+	}
+	/* Twice before it is taken is once, as in any APIC. */
+	msi(self->vm, 1, 0x31);
+	msi(self->vm, 1, 0x31);
+	COLLECTS(c, fixed(0x31, false));
+}
+
+TEST_F(mailbox, all_at_once)
+{
+	struct gvm_kvm_mail want = { 0 };
+
+	for (int v = FIRST; v < NR_VECTORS; v++) {
+		ASSERT_EQ(1, msi(self->vm, 1, v));
+		want.irr[v / 32] |= 1u << v % 32;
+	}
+	msi(self->vm, 1, NMI);
+	want.nr_nmis = 1;
+	COLLECTS(&self->cpu[1], want);
+}
+
+/* The priority of this vCPU is not that of the real one. */
+TEST_F(mailbox, priority_does_not_matter)
+{
+	struct kvm_lapic_state l;
+	uint32_t tpr = 0xf0;
+
+	ASSERT_EQ(0, ioctl(self->cpu[1].fd, KVM_GET_LAPIC, &l));
+	memcpy(l.regs + 0x80, &tpr, sizeof(tpr));
+	ASSERT_EQ(0, ioctl(self->cpu[1].fd, KVM_SET_LAPIC, &l));
+	msi(self->vm, 1, 0x20);
+	COLLECTS(&self->cpu[1], fixed(0x20, false));
+}
+
+TEST_F(mailbox, level)
+{
+	struct vcpu *c = &self->cpu[1];
+	struct kvm_lapic_state l;
+	uint32_t isr = 0, one;
+
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(1, msi(self->vm, 1, LEVEL | ASSERT_ | 0x41));
+		COLLECTS(c, fixed(0x41, true));
+		ASSERT_EQ(1, msi(self->vm, 1, 0x41));
+		COLLECTS(c, fixed(0x41, false));
+	}
+	/* Nothing is in service, so no EOI is owed. */
+	ASSERT_EQ(0, ioctl(c->fd, KVM_GET_LAPIC, &l));
+	for (int i = 0; i < 8; i++) {
+		memcpy(&one, l.regs + 0x100 + i * 16, sizeof(one));
+		isr |= one;
+	}
+	EXPECT_EQ(0, isr);
+}
+
+TEST_F(mailbox, nmi)
+{
+	for (unsigned int n = 1; n <= 4; n++) {
+		for (unsigned int i = 0; i < n; i++)
+			msi(self->vm, 1, NMI);
+		COLLECTS(&self->cpu[1], { .nr_nmis = n < 2 ? n : 2 });
+	}
+}
+
+TEST_F(mailbox, init_and_sipi)
+{
+	struct vcpu *c = &self->cpu[1];
+
+	msi(self->vm, 1, INIT | ASSERT_);
+	EXPECT_EQ(MAILBOX, mp_state(c));	/* which accepts them for any other vCPU */
+	COLLECTS(c, { .flags = M_INIT });
+	msi(self->vm, 1, SIPI | 0x9a);
+	EXPECT_EQ(MAILBOX, mp_state(c));
+	COLLECTS(c, { .flags = M_SIPI, .sipi_vector = 0x9a });
+	msi(self->vm, 1, INIT | ASSERT_);
+	msi(self->vm, 1, SIPI | 0x9b);
+	COLLECTS(c, { .flags = M_INIT | M_SIPI, .sipi_vector = 0x9b });
+	/* An INIT cancels a SIPI, as it does on any vCPU. */
+	msi(self->vm, 1, SIPI | 0x9c);
+	msi(self->vm, 1, INIT | ASSERT_);
+	COLLECTS(c, { .flags = M_INIT });
+	EXPECT_EQ(MAILBOX, mp_state(c));
+}
+
+TEST_F(mailbox, smi)
+{
+	if (ioctl(self->vm, KVM_CHECK_EXTENSION, KVM_CAP_X86_SMM) <= 0)
+		SKIP(return, "KVM without SMM");
+	msi(self->vm, 1, SMI);
+	COLLECTS(&self->cpu[1], { .flags = M_SMI });
+}
+
+TEST_F(mailbox, what_precedes_an_init_is_with_it)
+{
+	struct gvm_kvm_mail want = fixed(0x55, false);
+
+	msi(self->vm, 1, 0x55);
+	msi(self->vm, 1, NMI);
+	msi(self->vm, 1, INIT | ASSERT_);
+	want.flags = M_INIT;
+	want.nr_nmis = 1;
+	COLLECTS(&self->cpu[1], want);
+}
+
+TEST_F(mailbox, destinations_of_ipis)
+{
+	static const struct {
+		uint32_t to, icr;
+		bool comes;
+	} way[] = {
+		{ 1, 0, true },				/* physical */
+		{ 0, 0, false },
+		{ 2, LOGICAL, true },			/* cluster 0, bit 1 */
+		{ 3, LOGICAL, true },
+		{ 1, LOGICAL, false },
+		{ 0, OTHERS, true },
+		{ 0, ALL, true },
+		{ ~0u, 0, true },
+		{ 2, LOGICAL | LOWEST, true },
+	};
+	struct vcpu *c = &self->cpu[1];
+
+	for (int i = 0; i < (int)ARRAY_LEN(way); i++) {
+		TH_LOG("to %x, ICR %x", way[i].to, way[i].icr | 0x61);
+		ASSERT_EQ(0, ipi(&self->cpu[0], way[i].to, way[i].icr | 0x61));
+		if (way[i].comes)
+			COLLECTS(c, fixed(0x61, false));
+		else
+			EMPTY(c);
+	}
+	ASSERT_EQ(0, ipi(&self->cpu[0], 1, NMI));
+	COLLECTS(c, { .nr_nmis = 1 });
+	ASSERT_EQ(0, ipi(&self->cpu[0], 1, INIT | LEVEL | ASSERT_));
+	ASSERT_EQ(0, ipi(&self->cpu[0], 1, INIT | LEVEL));	/* de-assert: nothing */
+	COLLECTS(c, { .flags = M_INIT });
+	ASSERT_EQ(0, ipi(&self->cpu[0], 1, SIPI | 8));
+	COLLECTS(c, { .flags = M_SIPI, .sipi_vector = 8 });
+}
+
+TEST_F(mailbox, destinations_of_messages)
+{
+	struct vcpu *c = &self->cpu[1];
+
+	EXPECT_EQ(1, msi(self->vm, 2, LOGICAL | 0x62));
+	COLLECTS(c, fixed(0x62, false));
+	EXPECT_EQ(2, msi(self->vm, 3, LOGICAL | 0x63));
+	COLLECTS(c, fixed(0x63, false));
+	EXPECT_EQ(2, msi(self->vm, 0xff, 0x64));
+	COLLECTS(c, fixed(0x64, false));
+	EXPECT_EQ(1, msi(self->vm, 2, LOGICAL | LOWEST | 0x65));
+	COLLECTS(c, fixed(0x65, false));
+	EXPECT_EQ(1, msi(self->vm, 0, 0x66));
+	EMPTY(c);
+}
+
+/* A new vCPU, its APIC as after reset: neither is it enabled, nor was it ever written. */
+TEST_F(mailbox, of_a_new_vcpu)
+{
+	struct vcpu c;
+
+	ASSERT_EQ(0, create_vcpu(self->kvm, self->vm, 2, &c));
+	ASSERT_EQ(0, set_regs(&c, 0, 0x202));
+	ASSERT_EQ(0, set_mp_state(&c, MAILBOX));
+	EXPECT_EQ(0, msi(self->vm, 2, 0x31));	/* not enabled */
+	EXPECT_EQ(1, msi(self->vm, 2, INIT | ASSERT_));
+	COLLECTS(&c, { .flags = M_INIT });
+	close(c.fd);
+}
+
+TEST_F(mailbox, refused)
+{
+	struct vcpu *c = &self->cpu[1], other;
+	int vm;
+
+	ASSERT_EQ(0, set_mp_state(c, KVM_MP_STATE_RUNNABLE));
+	ASSERT_EQ(0, set_regs(c, WAIT, 2));
+	EXPECT_EQ(-1, set_mp_state(c, MAILBOX));
+	EXPECT_EQ(EINVAL, errno);		/* interrupts off */
+	EXPECT_EQ(KVM_MP_STATE_RUNNABLE, mp_state(c));
+	EXPECT_EQ(-1, set_mp_state(c, MAILBOX + 1));
+
+	vm = ioctl(self->kvm, KVM_CREATE_VM, 0);
+	ASSERT_EQ(0, ioctl(vm, KVM_CREATE_IRQCHIP, 0));
+	ASSERT_EQ(0, create_vcpu(self->kvm, vm, 0, &other));
+	ASSERT_EQ(0, set_regs(&other, 0, 0x202));
+	EXPECT_EQ(-1, set_mp_state(&other, MAILBOX));
+	EXPECT_EQ(EINVAL, errno);		/* the IOAPIC is KVM's */
+	close(other.fd);
+	close(vm);
+}
+
+/* A vCPU of its own thread: what it collected, counted. */
+
+struct reader {
+	struct vcpu *c;
+	pthread_t thread;
+	atomic_bool stop;
+	atomic_uint vector[NR_VECTORS];
+	atomic_uint nmis, inits, sipis, signals, exits, errors;
+};
+
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+static void count(struct reader *r, const struct gvm_kvm_mail *m)
+{
+	for (int v = 0; v < NR_VECTORS; v++)
+		r->vector[v] += m->irr[v / 32] >> v % 32 & 1;
+	r->nmis += m->nr_nmis;
+	r->inits += !!(m->flags & M_INIT);
+	r->sipis += !!(m->flags & M_SIPI);
+	r->exits++;
+	if (!memcmp(m, &nothing, sizeof(nothing)))
+		r->errors++;	/* KVM_RUN ended for nothing */
+}
+
+static void *read_all(void *arg)
+{
+	struct reader *r = arg;
+
+	while (!r->stop) {
+		if (!ioctl(r->c->fd, KVM_RUN, 0)) {
+			if (r->c->run->exit_reason != KVM_EXIT_X86_APIC_MAILBOX)
+				r->errors++;
+			else
+				count(r, gvm_kvm_mail(r->c->run));
+		} else if (errno == EINTR) {
+			r->signals++;
+		} else {
+			r->errors++;
+		}
+	}
+	return NULL;
+}
+
+static int reader_start(struct reader *r, struct vcpu *c)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	memset(r, 0, sizeof(*r));
+	r->c = c;
+	sigaction(SIGUSR1, &sa, NULL);
+	return pthread_create(&r->thread, NULL, read_all, r);
+}
+
+static void reader_stop(struct reader *r)
+{
+	r->stop = true;
+	r->c->run->immediate_exit = 1;
+	pthread_kill(r->thread, SIGUSR1);
+	pthread_join(r->thread, NULL);
+	r->c->run->immediate_exit = 0;
+}
+
+static bool comes(atomic_uint *what, unsigned int n)
+{
+	uint64_t end = now_us() + dsm_patient(5000000);
+	unsigned int spins = 0;
+
+	while (*what != n && now_us() < end)
+		relax(&spins);
+	return *what == n;
+}
+
+TEST_F(mailbox, blocks_until_something_comes)
+{
+	struct reader r;
+
+	ASSERT_EQ(0, reader_start(&r, &self->cpu[1]));
+	pause_us(50000);
+	EXPECT_EQ(0, r.exits);
+	EXPECT_EQ(0, r.signals);
+	msi(self->vm, 1, 0x71);
+	EXPECT_TRUE(comes(&r.vector[0x71], 1));
+	msi(self->vm, 1, NMI);
+	EXPECT_TRUE(comes(&r.nmis, 1));
+	msi(self->vm, 1, INIT | ASSERT_);
+	EXPECT_TRUE(comes(&r.inits, 1));
+	msi(self->vm, 1, SIPI | 1);
+	EXPECT_TRUE(comes(&r.sipis, 1));
+	pause_us(50000);
+	EXPECT_EQ(4, r.exits);
+	for (int i = 1; i <= 20; i++) {
+		pthread_kill(r.thread, SIGUSR1);
+		ASSERT_TRUE(comes(&r.signals, i));
+	}
+	EXPECT_EQ(4, r.exits);
+	reader_stop(&r);
+	EXPECT_EQ(0, r.errors);
+	EMPTY(&self->cpu[1]);
+}
+
+/* Signals and immediate_exit take nothing; a signal mask holds for KVM_RUN only. */
+TEST_F(mailbox, nothing_lost_by_an_interruption)
+{
+	struct vcpu *c = &self->cpu[1];
+
+	msi(self->vm, 1, 0x72);
+	c->run->immediate_exit = 1;
+	for (int i = 0; i < 10; i++) {
+		EXPECT_EQ(-1, ioctl(c->fd, KVM_RUN, 0));
+		EXPECT_EQ(EINTR, errno);
+	}
+	c->run->immediate_exit = 0;
+	COLLECTS(c, fixed(0x72, false));
+}
+
+/* Each sender waits for what it sent before it sends it again: all must come, each once. */
+
+struct sender {
+	int vm;
+	struct vcpu *guest;	/* sends IPIs, or NULL: messages */
+	struct reader *r;
+	unsigned int vector, n, lost;
+	pthread_t thread;
+};
+
+static void *send_all(void *arg)
+{
+	struct sender *s = arg;
+
+	for (unsigned int i = 1; i <= s->n && !s->lost; i++) {
+		unsigned int v = s->vector + i % 4 * 64 % 128;
+		unsigned int before = s->r->vector[v];
+		int ret = s->guest ? ipi(s->guest, 1, v) : msi(s->vm, 1, v) - 1;
+
+		if (ret || !comes(&s->r->vector[v], before + 1))
+			s->lost = i;
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(mailbox, storm, 150)
+{
+	struct sender s[3];
+	struct reader r;
+	unsigned int n = dsm_scale(3000), sum = 0;
+
+	ASSERT_EQ(0, reader_start(&r, &self->cpu[1]));
+	for (int i = 0; i < 3; i++) {
+		s[i] = (struct sender) {
+			.vm = self->vm, .guest = i ? NULL : &self->cpu[0], .r = &r,
+			.vector = 0x30 + i, .n = n,
+		};
+		ASSERT_EQ(0, pthread_create(&s[i].thread, NULL, send_all, &s[i]));
+	}
+	for (unsigned int i = 1; i <= n / 10; i++) {
+		msi(self->vm, 1, NMI);
+		ASSERT_TRUE(comes(&r.nmis, i));
+		pthread_kill(r.thread, SIGUSR1);
+	}
+	for (int i = 0; i < 3; i++) {
+		pthread_join(s[i].thread, NULL);
+		EXPECT_EQ(0, s[i].lost);
+	}
+	reader_stop(&r);
+	for (int v = 0; v < NR_VECTORS; v++)
+		sum += r.vector[v];
+	EXPECT_EQ(3 * n, sum);
+	EXPECT_EQ(n / 10, r.nmis);
+	EXPECT_EQ(0, r.errors);
+	ksft_print_msg("%u interrupts, %u NMIs in %u exits, %u signals\n", sum, r.nmis, r.exits,
+		       r.signals);
+	EMPTY(&self->cpu[1]);
+}
+
+/* KVM_RUN of a real vCPU until it writes to the port. Return: what it writes. */
+static int runs_until(struct vcpu *c, uint16_t port)
+{
+	for (int i = 0; i < 10; i++) {
+		if (ioctl(c->fd, KVM_RUN, 0))
+			return -errno;
+		if (c->run->exit_reason != KVM_EXIT_IO)
+			return -EPROTO;
+		if (c->run->io.port == port)
+			return *((uint8_t *)c->run + c->run->io.data_offset);
+	}
+	return -ETIMEDOUT;
+}
+
+/* It has no interrupt to handle, and no I/O to complete. */
+static bool settles(struct vcpu *c)
+{
+	bool eintr;
+
+	if (runs_until(c, PORT_IDLE) < 0)
+		return false;
+	c->run->immediate_exit = 1;
+	eintr = ioctl(c->fd, KVM_RUN, 0) && errno == EINTR;
+	c->run->immediate_exit = 0;
+	return eintr;
+}
+
+TEST_F(mailbox, ends_and_begins_again)
+{
+	struct vcpu *c = &self->cpu[1];
+
+	for (int v = 0x60; v < 0x92; v++) {
+		struct gvm_kvm_mail want = { .nr_nmis = 1 };
+
+		/* What is pending at the end is the real vCPU's ... */
+		ASSERT_EQ(1, msi(self->vm, 1, v));
+		ASSERT_EQ(0, set_mp_state(c, KVM_MP_STATE_RUNNABLE));
+		ASSERT_EQ(v, runs_until(c, PORT_VECTOR));
+		ASSERT_EQ(1, msi(self->vm, 1, v + 1));
+		ASSERT_EQ(v + 1, runs_until(c, PORT_VECTOR));
+		ASSERT_EQ(1, msi(self->vm, 1, NMI));
+		ASSERT_EQ(2, runs_until(c, PORT_VECTOR));
+		ASSERT_TRUE(settles(c));
+		/* ... and what is pending at the beginning is the mailbox's. */
+		ASSERT_EQ(1, msi(self->vm, 1, v + 2));
+		ASSERT_EQ(1, msi(self->vm, 1, NMI));
+		ASSERT_EQ(0, set_mp_state(c, MAILBOX)) TH_LOG("%m");
+		ASSERT_EQ(1, msi(self->vm, 1, v + 3));
+		want.irr[(v + 2) / 32] |= 1u << (v + 2) % 32;
+		want.irr[(v + 3) / 32] |= 1u << (v + 3) % 32;
+		COLLECTS(c, want);
+	}
+	/* An INIT that waits resets the vCPU once it is real. */
+	msi(self->vm, 1, INIT | ASSERT_);
+	ASSERT_EQ(0, set_mp_state(c, KVM_MP_STATE_RUNNABLE));
+	EXPECT_EQ(KVM_MP_STATE_INIT_RECEIVED, mp_state(c));
+}
+
+TEST_HARNESS_MAIN
