@@ -210,17 +210,12 @@ static double give_up(struct __test_metadata *_metadata, struct _test_data_share
 {
 	struct dsm_ioc_range all = { 0, NR_EVICT };
 	double start;
-	int err;
 
 	for (int i = 0; i < NR_EVICT; i++)
 		pattern_fill(self->p + i * PG, 64, tag + i);
 	knob_set("revoke_batch", batch);
 	start = ns();
-	/* EBUSY: not all of them within a multiple of evict_timeout_ms. */
-	do {
-		err = ioctl(self->fd, DSM_IOC_EVICT, &all);
-	} while (err && errno == EBUSY && ns() - start < 20e9);
-	EXPECT_EQ(0, err) TH_LOG("%m");
+	EXPECT_EQ(0, evict_patiently(self->fd, &all));
 	start = ns() - start;
 	for (int i = 0; i < NR_EVICT; i++)
 		EXPECT_EQ(-1, pattern_check(self->p + i * PG, 64, tag + i));

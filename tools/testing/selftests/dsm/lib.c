@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,6 +18,7 @@
 
 #include "barrier.h"
 #include "lib.h"
+#include "uapi/dsm.h"
 
 int dsm_node;
 int dsm_nodes = 1;
@@ -95,6 +97,17 @@ void pause_us(unsigned int us)
 	struct timespec ts = { us / 1000000, us % 1000000 * 1000l };
 
 	nanosleep(&ts, NULL);
+}
+
+int evict_patiently(int fd, const struct dsm_ioc_range *range)
+{
+	uint64_t end = now_us() + dsm_patient(20000000);
+
+	while (ioctl(fd, DSM_IOC_EVICT, range)) {
+		if (errno != EBUSY || now_us() > end)
+			return -errno;
+	}
+	return 0;
 }
 
 void relax(unsigned int *spins)

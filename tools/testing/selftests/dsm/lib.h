@@ -41,6 +41,11 @@ unsigned long dsm_patient(unsigned long time);
 
 uint64_t now_us(void);
 void pause_us(unsigned int us);
+
+/* DSM_IOC_EVICT until nothing stays: one call tries for a multiple of evict_timeout_ms. */
+struct dsm_ioc_range;
+int evict_patiently(int fd, const struct dsm_ioc_range *range);
+
 /* In a loop that waits for another node: a spinner starves the soft-RoCE below it. */
 void relax(unsigned int *spins);
 

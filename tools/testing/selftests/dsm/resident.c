@@ -120,7 +120,7 @@ DSMFS_TEST(what_is_mapped_is_what_is_here)
 	SYNC();
 	/* What left is not shown. */
 	if (dsm_node == 1) {
-		ASSERT_EQ(0, ioctl(self->fd, DSM_IOC_EVICT, &all)) TH_LOG("EVICT: %m");
+		ASSERT_EQ(0, evict_patiently(self->fd, &all));
 		EXPECT_MAPPED(0);
 	}
 	SYNC();
@@ -319,9 +319,8 @@ DSMFS_TEST(copies_are_charged)
 			/* Whoever uses them next does not pay again; who loses them is paid back. */
 			ASSERT_EQ(-1, wrong_page(self->p, 0, CHARGE_PAGES, 7));
 			ASSERT_LE(bytes * 9 / 10, cgroup_get("memory.current", NULL));
-			for (end = now_us() + dsm_patient(20000000);
-			     ioctl(self->fd, DSM_IOC_EVICT, &all);)
-				ASSERT_GT(end, now_us()) TH_LOG("EVICT: %m");
+			ASSERT_EQ(0, evict_patiently(self->fd, &all));
+			end = now_us() + dsm_patient(20000000);
 			while (cgroup_get("memory.current", NULL) > bytes / 2) {
 				ASSERT_GT(end, now_us())
 					TH_LOG("%ld bytes are charged still",
