@@ -235,7 +235,7 @@ static void *traffic(void *arg)
  * A file of its own is cut and made longer: what comes back is zero, and if it
  * could not be cut it is as long as before.  Holes are zero as well.
  */
-#define CUT_PAGES	24
+#define CUT_PAGES	8
 
 static void cut_step(struct thread *t, int fd)
 {
