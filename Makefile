@@ -20,7 +20,7 @@ export JOBS
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo "Knobs: KERNEL=stock|debug|qemu[-patched] NODES= CPUS= MEM= NAME= T= ARGS= JOBS="
+	@echo "Knobs: KERNEL=stock|debug|qemu[-patched]|deb NODES= CPUS= MEM= NAME= T= ARGS= JOBS="
 
 deps: ## install missing Debian packages (root)
 	@scripts/deps.sh $(O)/deps.stamp
@@ -30,6 +30,9 @@ modules: deps ## dsm.ko for KERNEL, into build/modules-KERNEL
 
 kernel: deps ## build kernel variant KERNEL (debug, qemu), cached
 	@scripts/kernel-build.sh $(KERNEL)
+
+deb-kernel: deps ## Debian packages of the patched kernel, into build/deb; KERNEL=deb runs them
+	@scripts/deb-kernel.sh
 
 tools: deps ## dsmctl, dsmtop, dsm-bench, gvm, … into build/tools
 	@$(SUB) -C tools OUTPUT=$(O)/tools
@@ -111,6 +114,6 @@ check: ## everything CI runs; FULL=1 adds the long parts
 clean: ## remove build/ (kernels stay in ~/.cache/memos)
 	@rm -rf $(O)
 
-.PHONY: help deps modules kernel tools core-test gvm-unit tables exhaust sim sim-check sim-soak mutate fuzz \
+.PHONY: help deps modules kernel deb-kernel tools core-test gvm-unit tables exhaust sim sim-check sim-soak mutate fuzz \
 	selftest-programs coherent-test selftest selftests gvm-selftests cluster harness-test bench pingpong demo lint patches-check \
 	fault-cost mm-selftests docs check clean

@@ -10,7 +10,8 @@
  *
  * Want of memory: a message that cannot be handled for want of a record, or
  * whose region the metadata has not announced here yet, waits in the backlog,
- * and all later ones of that sender behind it.
+ * and all later ones of that sender behind it.  Before the reserve for that is
+ * used up, frames are refused: that costs a connection, and they come again.
  *
  * Locking: dsm_entry.lock is taken with BH disabled, in process and softirq
  * context; inside it only the queues of the node layer, xa_lock of the region's
@@ -42,30 +43,62 @@ static struct dsm_busy *busy_alloc(struct dsm_cluster *c, gfp_t gfp)
 }
 
 /*
- * A step that may reach the directory needs the entry and a busy record. On a node
- * that leaves no new entry comes to life: once all entries are handed over the new
- * placement is published, and a MOVE after that would come too late.
+ * On a node that leaves no new entry comes to life: once all entries are handed over
+ * the new placement is published, and a MOVE after that would come too late.
  */
+static void add_dir(struct dsm_entry *e, struct dsm_dir *dir)
+{
+	u16 successor;
+
+	lockdep_assert_held(&e->lock);
+	e->dir = dir;
+	/* After the record was hashed: pairs with dsm_region_handoff(). */
+	smp_mb();
+	successor = READ_ONCE(e->region->successor);
+	if (successor == DSM_NODE_NONE)
+		dsm_dir_init(dir);
+	else
+		dsm_dir_init_moved(dir, successor);
+}
+
+/* A step that may reach the directory needs the entry and a busy record. */
 static int prepare_dir(struct dsm_entry *e)
 {
 	struct dsm_cluster *c = e->region->cluster;
-	u16 successor;
+	struct dsm_dir *dir;
 
 	if (!e->dir) {
-		e->dir = kmalloc(sizeof(*e->dir), GFP_ATOMIC | __GFP_NOWARN);
-		if (!e->dir)
+		dir = kmalloc(sizeof(*dir), GFP_ATOMIC | __GFP_NOWARN);
+		if (!dir)
 			return -ENOMEM;
-		/* After the record was hashed: pairs with dsm_region_handoff(). */
-		smp_mb();
-		successor = READ_ONCE(e->region->successor);
-		if (successor == DSM_NODE_NONE)
-			dsm_dir_init(e->dir);
-		else
-			dsm_dir_init_moved(e->dir, successor);
+		add_dir(e, dir);
 	}
 	if (!e->dir->busy)
 		e->dir->busy = busy_alloc(c, GFP_ATOMIC | __GFP_NOWARN);
 	return e->dir->busy ? 0 : -ENOMEM;
+}
+
+int dsm_entry_reserve(struct dsm_entry *e)
+{
+	struct dsm_region *r = e->region;
+	struct dsm_busy *busy = busy_alloc(r->cluster, GFP_KERNEL);
+	struct dsm_dir *dir = kmalloc(sizeof(*dir), GFP_KERNEL);
+	int err = busy && dir ? 0 : -ENOMEM;
+
+	spin_lock_bh(&e->lock);
+	if (!err && !e->dir && !test_bit(DSM_EF_DEAD, &e->flags) &&
+	    dsm_region_home(r, e->index) == r->cluster->self) {
+		add_dir(e, dir);
+		dir = NULL;
+	}
+	if (!err && e->dir && !e->dir->busy) {
+		e->dir->busy = busy;
+		busy = NULL;
+	}
+	spin_unlock_bh(&e->lock);
+	kfree(busy);
+	kfree(dir);
+	return err;
 }
 
 /* ---- actions ---- */
@@ -466,8 +499,10 @@ static int deliver_locked(struct dsm_entry *e, const struct dsm_msg *m,
 
 	init_event(e, &ev);
 	err = ready_dir(e, m, ev.home);
-	if (err)
+	if (err) {
+		dsm_entry_prune_locked(e);
 		return err;
+	}
 	ev.kind = DSM_EK_MSG;
 	ev.msg = *m;
 	ev.room = dsm_evict_has_room(c);
@@ -525,7 +560,10 @@ out:
 
 #define BACKLOG_RETRY_MS	2
 #define BACKLOG_MAX_TRIES	5000
-/* A message must not be lost for want of memory: so many can always wait. */
+/*
+ * A message must not be lost for want of memory: so many can always wait.  With half
+ * of them left no frame is taken, which leaves some for those that come at once.
+ */
 #define BACKLOG_RESERVE		512
 
 struct deferred {
@@ -594,6 +632,23 @@ static void backlog_free(struct dsm_backlog *b, struct deferred *d)
 	mempool_free(d, b->pool);
 }
 
+/* Return: whether it is done with, and freed. */
+static bool try_again(struct dsm_backlog *b, struct deferred *d)
+{
+	int err;
+
+	local_bh_disable();
+	err = handle(b->cluster, &d->msg, &d->page, d->has_set ? &d->set : NULL);
+	local_bh_enable();
+	/* There will be memory; what no metadata has announced by then is wrong. */
+	if (err == -ENOMEM || (err == -EAGAIN && ++d->tries < BACKLOG_MAX_TRIES))
+		return false;
+	if (err == -EAGAIN)
+		count_verdict(b->cluster, &d->msg, DSM_V_BAD_SENDER);
+	backlog_free(b, d);
+	return true;
+}
+
 /* Only this worker removes; the first of a sender that fails blocks the rest. */
 static void backlog_work(struct work_struct *work)
 {
@@ -607,23 +662,12 @@ static void backlog_work(struct work_struct *work)
 	list_splice_init(&b->list, &todo);
 	spin_unlock_bh(&b->lock);
 	list_for_each_entry_safe(d, next, &todo, entry) {
-		int err = -EAGAIN;
+		u16 from = d->msg.from;
 
-		if (!dsm_nodeset_has(&blocked, d->msg.from)) {
-			local_bh_disable();
-			err = handle(b->cluster, &d->msg, &d->page,
-				     d->has_set ? &d->set : NULL);
-			local_bh_enable();
-		}
-		if ((err == -EAGAIN || err == -ENOMEM) &&
-		    ++d->tries < BACKLOG_MAX_TRIES) {
-			dsm_nodeset_add(&blocked, d->msg.from);
+		if (dsm_nodeset_has(&blocked, from) || !try_again(b, d)) {
+			dsm_nodeset_add(&blocked, from);
 			left = true;
-			continue;
 		}
-		if (err == -EAGAIN)
-			count_verdict(b->cluster, &d->msg, DSM_V_BAD_SENDER);
-		backlog_free(b, d);
 	}
 	spin_lock_bh(&b->lock);
 	list_splice(&todo, &b->list);
@@ -632,6 +676,11 @@ static void backlog_work(struct work_struct *work)
 	if (left)
 		queue_delayed_work(b->cluster->page_wq, &b->work,
 				   msecs_to_jiffies(BACKLOG_RETRY_MS));
+}
+
+bool dsm_engine_has_reserve(struct dsm_cluster *c)
+{
+	return READ_ONCE(c->backlog->pool->curr_nr) >= BACKLOG_RESERVE / 2;
 }
 
 int dsm_engine_rx(struct dsm_cluster *c, const struct dsm_msg *m,

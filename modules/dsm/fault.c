@@ -187,6 +187,33 @@ static int wait_change(struct dsm_entry *e, const struct fault_wait *w)
 }
 
 /*
+ * The step that asks found no memory, and could not wait for it: e->lock is held on
+ * entry, not held on return.
+ *
+ * Return: 0: there is some now: ask again; or what wait_right() returns.
+ */
+static int get_memory(struct dsm_entry *e, const struct fault_wait *w,
+		      unsigned int flags)
+{
+	int err;
+
+	if (flags & DSM_GET_NOWAIT) {
+		put_locked(e);
+		return -EAGAIN;
+	}
+	entry_unlock(e);
+	err = time_after(jiffies, w->deadline) ? -ENOMEM : dsm_entry_reserve(e);
+	if (err) {
+		entry_lock(e);
+		put_locked(e);
+	} else {
+		/* Not pruned: that would be the end of it. */
+		dsm_entry_put(e);
+	}
+	return err;
+}
+
+/*
  * Return: the record, locked, with the right there; ERR_PTR(): not locked, and
  * -EAGAIN if NOWAIT.
  */
@@ -230,7 +257,9 @@ static struct dsm_entry *wait_right(struct fault_wait *w, unsigned int flags)
 			dsm_hold_end(w->r, w->user, w->index);
 			return e;
 		}
-		if (flags & DSM_GET_NOWAIT || err) {
+		if (err == -ENOMEM) {
+			err = get_memory(e, w, flags);
+		} else if (flags & DSM_GET_NOWAIT || err) {
 			put_locked(e);
 			dsm_hold_regain(w->r, w->user, w->index);
 			dsm_node_flush(c);

@@ -270,14 +270,12 @@ struct close_work {
 static void close_fn(struct work_struct *work)
 {
 	struct close_work *w = container_of(work, struct close_work, work);
-	struct dsm_op *op = kzalloc(sizeof(*op), GFP_KERNEL);
-	int err = -ENOMEM;
+	struct dsm_op *op = kzalloc(sizeof(*op), GFP_KERNEL | __GFP_NOFAIL);
+	int err;
 
-	if (op) {
-		op->type = DSM_OP_CLOSE;
-		op->file = w->id;
-		err = dsm_meta_op(w->c, op);
-	}
+	op->type = DSM_OP_CLOSE;
+	op->file = w->id;
+	err = dsm_meta_op_patiently(w->c, op);
 	if (err && err != -ENOTCONN)
 		pr_warn_ratelimited("%s: node %u: unlinked region %u stays for now: error %d\n",
 				    w->c->name, w->c->self, w->id, err);

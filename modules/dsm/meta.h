@@ -258,6 +258,7 @@ u32 dsm_meta_nr_files(struct dsm_cluster *c);
  * what the master says.
  */
 int dsm_meta_op(struct dsm_cluster *c, struct dsm_op *op);
+int dsm_meta_op_patiently(struct dsm_cluster *c, struct dsm_op *op);
 
 /* First open, last close of a file here. */
 int dsm_meta_open(struct dsm_cluster *c, u32 id);

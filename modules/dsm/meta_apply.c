@@ -186,9 +186,8 @@ static int apply_place(struct apply *a, struct dsm_file *f)
 
 	if (dsm_region_touched(f->region))
 		return -EBUSY;
-	pl = kmalloc(sizeof(*pl), GFP_KERNEL);
-	if (!pl)
-		return -ENOMEM;
+	/* Nodes that do not agree on the home of a page would each be it. */
+	pl = kmalloc(sizeof(*pl), GFP_KERNEL | __GFP_NOFAIL);
 	dsm_region_get_place(f->region, pl);
 	v = dsm_place_set(pl, op->start, op->nr ? op->nr : U64_MAX - op->start,
 			  op->policy, op->unit, op->node);

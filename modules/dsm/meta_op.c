@@ -197,9 +197,9 @@ static int ask_all(struct dsm_cluster *c, struct dsm_ctrl_head *head, u64 *value
 	int err;
 	u16 n;
 
-	call = kcalloc(c->nr_nodes, sizeof(struct dsm_call *), GFP_KERNEL);
-	if (!call)
-		return -ENOMEM;
+	/* This node has applied it. */
+	call = kcalloc(c->nr_nodes, sizeof(struct dsm_call *),
+		       GFP_KERNEL | __GFP_NOFAIL);
 	dsm_cluster_view(c, &view);
 	dsm_nodeset_for_each(n, &view.members)
 		if (n != c->self)
@@ -211,11 +211,9 @@ static int ask_all(struct dsm_cluster *c, struct dsm_ctrl_head *head, u64 *value
 
 static int apply_at_all(struct dsm_cluster *c, struct dsm_op *op)
 {
-	struct dsm_ctrl_op *w = kmalloc(DSM_CTRL_OP_MAX, GFP_KERNEL);
+	struct dsm_ctrl_op *w = kmalloc(DSM_CTRL_OP_MAX, GFP_KERNEL | __GFP_NOFAIL);
 	int err;
 
-	if (!w)
-		return -ENOMEM;
 	op->seq = c->meta->seq + 1;
 	err = dsm_meta_apply(c, op);
 	if (!err) {
@@ -334,6 +332,18 @@ put:
 
 /* ---- the master: an op ---- */
 
+/* What the master does of its own accord no one would do again. */
+static struct dsm_op *own_op(struct dsm_cluster *c, u8 type, u32 id)
+{
+	struct dsm_op *op = kzalloc(sizeof(*op), GFP_KERNEL | __GFP_NOFAIL);
+
+	op->type = type;
+	op->file = id;
+	op->origin = c->self;
+	op->op_id = dsm_meta_new_id(c->meta);
+	return op;
+}
+
 static int destroy_if_unused(struct dsm_cluster *c, u32 id)
 {
 	struct dsm_op *op;
@@ -341,13 +351,7 @@ static int destroy_if_unused(struct dsm_cluster *c, u32 id)
 
 	if (!id)
 		return 0;
-	op = kzalloc(sizeof(*op), GFP_KERNEL);
-	if (!op)
-		return -ENOMEM;
-	op->type = DSM_OP_DESTROY;
-	op->file = id;
-	op->origin = c->self;
-	op->op_id = dsm_meta_new_id(c->meta);
+	op = own_op(c, DSM_OP_DESTROY, id);
 	down_read(&c->meta->lock);
 	err = check(c, op);
 	up_read(&c->meta->lock);
@@ -370,14 +374,8 @@ static int do_place(struct dsm_cluster *c, struct dsm_op *op)
 
 static void undo_create(struct dsm_cluster *c, u32 id)
 {
-	struct dsm_op *op = kzalloc(sizeof(*op), GFP_KERNEL);
+	struct dsm_op *op = own_op(c, DSM_OP_DESTROY, id);
 
-	if (!op)
-		return;
-	op->type = DSM_OP_DESTROY;
-	op->file = id;
-	op->origin = c->self;
-	op->op_id = dsm_meta_new_id(c->meta);
 	apply_at_all(c, op);
 	kfree(op);
 }
@@ -413,6 +411,20 @@ static int follow_up(struct dsm_cluster *c, struct dsm_op *op)
 	return 0;
 }
 
+/*
+ * What is behind the new end could not be made zero, and would be seen when the file
+ * grows: it is as long as before.
+ */
+static void undo_cut(struct dsm_cluster *c, const struct dsm_op *cut)
+{
+	struct dsm_op *op = own_op(c, DSM_OP_SETATTR, cut->file);
+
+	op->flags = DSM_OF_SIZE;
+	op->start = cut->value;
+	apply_at_all(c, op);
+	kfree(op);
+}
+
 static int serve_locked(struct dsm_cluster *c, struct dsm_op *op)
 {
 	bool done;
@@ -433,7 +445,12 @@ static int serve_locked(struct dsm_cluster *c, struct dsm_op *op)
 	err = op->type == DSM_OP_PLACE ? do_place(c, op) : apply_at_all(c, op);
 	if (err && op->type == DSM_OP_CREATE)
 		undo_create(c, op->file);
-	return err ? err : follow_up(c, op);
+	if (err)
+		return err;
+	err = follow_up(c, op);
+	if (err && op->type == DSM_OP_SETATTR)
+		undo_cut(c, op);
+	return err;
 }
 
 /**
@@ -601,6 +618,32 @@ u32 dsm_meta_new_id(struct dsm_meta *m)
 		id = atomic_inc_return(&m->op_id);
 	} while (!id);
 	return id;
+}
+
+/* How often an op for which there was no memory is tried again. */
+#define MEMORY_TRIES	50
+
+/**
+ * dsm_meta_op_patiently() - as dsm_meta_op(), but want of memory is no answer
+ * @c:	the cluster
+ * @op:	the op
+ *
+ * For ops of no user who could try again.
+ *
+ * Context: process; sleeps, killable.
+ * Return: as dsm_meta_op(); -ENOMEM only if there is none for a long time.
+ */
+int dsm_meta_op_patiently(struct dsm_cluster *c, struct dsm_op *op)
+{
+	int err = dsm_meta_op(c, op);
+
+	for (int i = 0; i < MEMORY_TRIES && err == -ENOMEM; i++) {
+		if (schedule_timeout_killable(msecs_to_jiffies(RETRY_MS)) &&
+		    fatal_signal_pending(current))
+			break;
+		err = dsm_meta_op(c, op);
+	}
+	return err;
 }
 
 int dsm_meta_op(struct dsm_cluster *c, struct dsm_op *op)

@@ -36,11 +36,9 @@ struct rx {
 static int rx_op(struct rx *rx, u64 *value)
 {
 	struct dsm_ctrl_op *w = (struct dsm_ctrl_op *)rx->buf;
-	struct dsm_op *op = kmalloc(sizeof(*op), GFP_KERNEL);
+	struct dsm_op *op = kmalloc(sizeof(*op), GFP_KERNEL | __GFP_NOFAIL);
 	int err;
 
-	if (!op)
-		return -ENOMEM;
 	if (!dsm_ctrl_decode_op(w, op)) {
 		err = -EPROTO;
 	} else if (w->head.type == DSM_CTRL_APPLY) {
@@ -119,13 +117,10 @@ void dsm_meta_rx(struct dsm_cluster *c, u16 from, const void *buf, size_t len)
 {
 	const struct dsm_ctrl_head *h = buf;
 	bool in_order = h->type != DSM_CTRL_OP && h->type != DSM_CTRL_ZAP;
-	struct rx *rx = kmalloc(struct_size(rx, buf, len), GFP_KERNEL);
+	struct rx *rx;
 
-	if (!rx) {
-		if (h->id)
-			dsm_rpc_reply(c, from, le32_to_cpu(h->id), -ENOMEM, 0);
-		return;
-	}
+	/* What the others apply has to be applied here. */
+	rx = kmalloc(struct_size(rx, buf, len), GFP_KERNEL | __GFP_NOFAIL);
 	INIT_WORK(&rx->work, rx_fn);
 	rx->c = c;
 	rx->from = from;
@@ -198,14 +193,12 @@ int dsm_meta_send_all(struct dsm_cluster *c, u16 to)
 
 static int simple_op(struct dsm_cluster *c, u8 type, u16 node)
 {
-	struct dsm_op *op = kzalloc(sizeof(*op), GFP_KERNEL);
+	struct dsm_op *op = kzalloc(sizeof(*op), GFP_KERNEL | __GFP_NOFAIL);
 	int err;
 
-	if (!op)
-		return -ENOMEM;
 	op->type = type;
 	op->node = node;
-	err = dsm_meta_op(c, op);
+	err = dsm_meta_op_patiently(c, op);
 	kfree(op);
 	return err;
 }

@@ -103,7 +103,7 @@ void dsm_node_flush(struct dsm_cluster *c);
  * @buf:	what
  * @len:	at most DSM_PAGE_SIZE
  *
- * Return: 0, -ENOMEM, -ENOTCONN if the peer is dead.  0 means that it arrives
+ * Return: 0, -EMSGSIZE, -ENOTCONN if the peer is dead.  0 means that it arrives
  * unless the peer dies.  In order with other ctrl messages to this peer.
  *
  * Context: process.

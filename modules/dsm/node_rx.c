@@ -36,6 +36,14 @@ static int dsm_node_rx_bad(struct dsm_node *n, const char *what, u8 verdict)
 	return -EPROTO;
 }
 
+/* Not acknowledged, so it comes again, over the next connection. */
+static int dsm_node_rx_no_memory(struct dsm_node *n)
+{
+	pr_warn_ratelimited("%s: node %u: no memory for what node %u sends: connection dropped\n",
+			    n->c->name, n->c->self, n->id);
+	return -ENOMEM;
+}
+
 static int dsm_node_rx_msg(struct dsm_node *n, const struct dsm_msg *m,
 			   struct page **page, const struct dsm_nodeset *set)
 {
@@ -136,9 +144,11 @@ static void dsm_node_rx_ack(struct dsm_node *n)
 	if (!dsm_link_ack_due(&n->link))
 		return;
 	spin_lock_bh(&n->lock);
-	if (dsm_link_ack_due(&n->link) >= DSM_LINK_ACK_AFTER) {
+	if (dsm_link_ack_due(&n->link) >= DSM_LINK_ACK_AFTER)
 		dsm_node_send_ack(n);
-	} else if (n->link.state == DSM_LS_UP && !timer_pending(&n->ack_timer)) {
+	/* Also if there was no memory for it. */
+	if (dsm_link_ack_due(&n->link) && n->link.state == DSM_LS_UP &&
+	    !timer_pending(&n->ack_timer)) {
 		n->ack_mark = n->link.rx_next;
 		mod_timer(&n->ack_timer,
 			  jiffies + msecs_to_jiffies(DSM_ACK_DELAY_MS));
@@ -154,7 +164,7 @@ static void dsm_node_rx_ack(struct dsm_node *n)
  * @nr_bytes:	bytes that came, head and payload
  *
  * Context: Softirq, or process with BH disabled; one call at a time per node.
- * Return: 0, or -EPROTO: drop the connection.
+ * Return: 0, or -EPROTO, -ENOMEM: drop the connection.
  */
 int dsm_node_rx(struct dsm_node *n, const struct dsm_wire_head *head,
 		struct page **page, u32 nr_bytes)
@@ -169,6 +179,8 @@ int dsm_node_rx(struct dsm_node *n, const struct dsm_wire_head *head,
 	v = dsm_wire_decode_frame(&head->frame, nr_bytes, &f);
 	if (v != DSM_V_OK)
 		return dsm_node_rx_bad(n, "frame", v);
+	if (f.kind == DSM_FRAME_PAGE && !dsm_engine_has_reserve(n->c))
+		return dsm_node_rx_no_memory(n);
 	dsm_count(n->c, frame_received);
 	trace_dsm_frame_recv(n->c, n->id, f.kind, f.nr, f.len, f.seq);
 
@@ -201,7 +213,7 @@ int dsm_node_rx(struct dsm_node *n, const struct dsm_wire_head *head,
  * @page:	the page; set to NULL if it is kept
  *
  * Context: As dsm_node_rx().
- * Return: 0, or -EPROTO: drop the connection.
+ * Return: 0, or -EPROTO, -ENOMEM: drop the connection.
  */
 int dsm_node_rx_compact(struct dsm_node *n, u32 imm, struct page **page)
 {
@@ -216,6 +228,8 @@ int dsm_node_rx_compact(struct dsm_node *n, u32 imm, struct page **page)
 
 	if (READ_ONCE(n->link.state) != DSM_LS_UP)
 		return -EPROTO;
+	if (!dsm_engine_has_reserve(n->c))
+		return dsm_node_rx_no_memory(n);
 	spin_lock_bh(&n->lock);
 	f.seq = n->link.rx_next;
 	f.ack = dsm_link_wide_ack(&n->link, imm >> DSM_IMM_ACK_SHIFT,

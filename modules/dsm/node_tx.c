@@ -441,10 +441,13 @@ void dsm_node_flush(struct dsm_cluster *c)
  * @buf:	what
  * @len:	at most DSM_PAGE_SIZE
  *
+ * It does not fail for want of memory: members that got a change and members that
+ * did not would have different files.
+ *
  * See node.h.
  *
  * Context: Process, sleeps.
- * Return: 0, -ENOMEM, -EMSGSIZE, -ENOTCONN if the peer is dead.
+ * Return: 0, -EMSGSIZE, -ENOTCONN if the peer is dead.
  */
 int dsm_node_send_ctrl(struct dsm_cluster *c, u16 to, const void *buf, size_t len)
 {
@@ -455,9 +458,7 @@ int dsm_node_send_ctrl(struct dsm_cluster *c, u16 to, const void *buf, size_t le
 		return -ENOTCONN;
 	if (len > DSM_PAGE_SIZE)
 		return -EMSGSIZE;
-	tx = kmem_cache_alloc(dsm_tx_cache, GFP_KERNEL);
-	if (!tx)
-		return -ENOMEM;
+	tx = kmem_cache_alloc(dsm_tx_cache, GFP_KERNEL | __GFP_NOFAIL);
 	memset(tx, 0, sizeof(*tx));
 	refcount_set(&tx->refs, 1);
 	tx->kind = DSM_FRAME_CTRL;
@@ -465,11 +466,7 @@ int dsm_node_send_ctrl(struct dsm_cluster *c, u16 to, const void *buf, size_t le
 	if (len <= sizeof(tx->msg)) {
 		memcpy(tx->msg, buf, len);
 	} else {
-		tx->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
-		if (!tx->page) {
-			dsm_tx_put(tx);
-			return -ENOMEM;
-		}
+		tx->page = alloc_page(GFP_KERNEL | __GFP_ZERO | __GFP_NOFAIL);
 		memcpy(page_address(tx->page), buf, len);
 	}
 	spin_lock_bh(&n->lock);

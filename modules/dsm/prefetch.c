@@ -29,9 +29,12 @@ static void prefetch_one(struct dsm_region *r, u64 index, u8 right, u8 user, u32
 	spin_lock_bh(&e->lock);
 	if (!test_bit(DSM_EF_DEAD, &e->flags) && e->core.state == DSM_PS_I &&
 	    dsm_evict_has_room(c)) {
+		/* Before the answer, which may be here when the call returns. */
 		__set_bit(DSM_EF_PREFETCHED, &e->flags);
 		e->user = user;
-		if (!dsm_entry_ask_locked(e, right, hold_us, 0))
+		if (dsm_entry_ask_locked(e, right, hold_us, 0))
+			__clear_bit(DSM_EF_PREFETCHED, &e->flags);
+		else
 			dsm_count(c, prefetch_sent);
 	}
 	dsm_entry_prune_locked(e);

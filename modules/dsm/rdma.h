@@ -27,6 +27,7 @@ struct dsm_tx;
 #define DSM_RQ_DEPTH		(DSM_LINK_WINDOW + 32 + DSM_REFILL_AFTER)
 /* Buffers whose page was kept that get new ones together, off the path of a fault. */
 #define DSM_REFILL_AFTER	16
+#define DSM_REFILL_RETRY_MS	10
 #define DSM_SIGNAL_EVERY	16
 /* A head with one message behind it. */
 #define DSM_MAX_INLINE		(DSM_WIRE_HEAD + sizeof(struct dsm_wire_msg))
@@ -132,7 +133,7 @@ struct dsm_conn {
 	spinlock_t rx_lock;	/* protects empty, nr_empty, posting buffers */
 	struct list_head empty;
 	unsigned int nr_empty;
-	struct work_struct refill;
+	struct delayed_work refill;
 	struct list_head early;
 };
 

@@ -161,7 +161,7 @@ void dsm_conn_teardown(struct dsm_conn *conn)
 		rdma_destroy_qp(conn->id);
 	if (conn->cq)
 		ib_free_cq(conn->cq);
-	cancel_work_sync(&conn->refill);
+	cancel_delayed_work_sync(&conn->refill);
 	dsm_conn_release_tx(conn);
 	dsm_conn_destroy_rx(conn);
 	if (conn->pd)
@@ -253,7 +253,7 @@ struct dsm_conn *dsm_conn_create(struct dsm_rdma_peer *peer, struct dsm_node *n,
 	INIT_LIST_HEAD(&conn->early);
 	conn->chain_end = &conn->chain;
 	INIT_WORK(&conn->close, dsm_conn_close);
-	INIT_WORK(&conn->refill, dsm_conn_refill);
+	INIT_DELAYED_WORK(&conn->refill, dsm_conn_refill);
 	return conn;
 }
 

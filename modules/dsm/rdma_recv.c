@@ -12,8 +12,9 @@
  * serves DSM_REFILL_AFTER of them together.
  *
  * Recovery: if the refill work does not get to run, buffers are refilled in softirq;
- * without memory there they wait for the work, which may sleep for pages.  If there
- * were no buffer left at all the device would make the peer retry.
+ * without memory there they wait for the work, which may sleep for pages, and tries
+ * again if it gets none.  If there were no buffer left at all the device would make
+ * the peer retry.
  *
  * Locking: one completion handler at a time per connection (the poll context of
  * its completion queue), so the node layer sees frames in order.  rx_lock keeps
@@ -118,7 +119,7 @@ static void dsm_conn_repost(struct dsm_conn *conn, struct dsm_rx *rx)
 
 		if (nr < DSM_REFILL_AFTER)
 			return;
-		queue_work(conn->peer->rdma->wq, &conn->refill);
+		queue_delayed_work(conn->peer->rdma->wq, &conn->refill, 0);
 		if (nr < 2 * DSM_REFILL_AFTER)
 			return;
 		rx = dsm_conn_take_empty(conn);
@@ -127,7 +128,7 @@ static void dsm_conn_repost(struct dsm_conn *conn, struct dsm_rx *rx)
 	}
 	if (dsm_rx_prepare(conn, rx, GFP_ATOMIC)) {
 		dsm_conn_add_empty(conn, rx);
-		queue_work(conn->peer->rdma->wq, &conn->refill);
+		queue_delayed_work(conn->peer->rdma->wq, &conn->refill, 0);
 	} else if (dsm_rx_post(conn, rx)) {
 		dsm_conn_fail(conn);
 	}
@@ -141,15 +142,22 @@ static void dsm_conn_repost(struct dsm_conn *conn, struct dsm_rx *rx)
  */
 void dsm_conn_refill(struct work_struct *work)
 {
-	struct dsm_conn *conn = container_of(work, struct dsm_conn, refill);
+	struct dsm_conn *conn = container_of(to_delayed_work(work), struct dsm_conn,
+					     refill);
 	struct dsm_rx *rx;
 
 	while (!READ_ONCE(conn->dead)) {
 		rx = dsm_conn_take_empty(conn);
 		if (!rx)
 			return;
-		if (dsm_rx_prepare(conn, rx, GFP_KERNEL) ||
-		    dsm_rx_post(conn, rx)) {
+		/* A new connection would need more of it, all at once. */
+		if (dsm_rx_prepare(conn, rx, GFP_KERNEL)) {
+			dsm_conn_add_empty(conn, rx);
+			queue_delayed_work(conn->peer->rdma->wq, &conn->refill,
+					   msecs_to_jiffies(DSM_REFILL_RETRY_MS));
+			return;
+		}
+		if (dsm_rx_post(conn, rx)) {
 			dsm_conn_fail(conn);
 			return;
 		}

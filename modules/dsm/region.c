@@ -283,7 +283,10 @@ void dsm_region_detach(struct dsm_region *r)
 
 bool dsm_region_touched(struct dsm_region *r)
 {
-	return !xa_empty(&r->entries);
+	unsigned long index = 0;
+
+	/* Not xa_empty(): a record for which there was no memory leaves nodes behind. */
+	return xa_find(&r->entries, &index, ULONG_MAX, XA_PRESENT);
 }
 
 u16 dsm_region_home(struct dsm_region *r, u64 index)

@@ -275,6 +275,9 @@ int dsm_engine_rx(struct dsm_cluster *c, const struct dsm_msg *m,
 int dsm_engine_rx_compact(struct dsm_cluster *c, struct dsm_msg *m,
 			  struct page **page);
 
+/* Is there memory to put messages off?  Else no frame is to be acknowledged. */
+bool dsm_engine_has_reserve(struct dsm_cluster *c);
+
 /* ---- inside the engine ---- */
 
 /* The request is over, or the record is: its slot is free again. */
@@ -330,6 +333,18 @@ int dsm_entry_ask_locked(struct dsm_entry *e, u8 right, u32 hold_us, u32 grace_u
  */
 void dsm_entry_used_locked(struct dsm_entry *e);
 int dsm_entry_handoff_locked(struct dsm_entry *e, u16 successor);
+
+/**
+ * dsm_entry_reserve() - get the memory that an event found missing
+ * @e:		the record, not locked
+ *
+ * The next event of the record does not lack it, unless another one comes first.
+ *
+ * Return: 0 or -ENOMEM.
+ *
+ * Context: process; sleeps.
+ */
+int dsm_entry_reserve(struct dsm_entry *e);
 
 /* revoke.c */
 void dsm_revoke_init(struct dsm_entry *e);

@@ -52,15 +52,15 @@ static void end_call_locked(struct dsm_cluster *c, struct dsm_call *call,
 struct dsm_call *dsm_rpc_start(struct dsm_cluster *c, u16 to,
 			       struct dsm_ctrl_head *head)
 {
-	struct dsm_call *call = kzalloc(sizeof(*call), GFP_KERNEL);
+	struct dsm_call *call;
 	int err;
 
-	if (!call)
-		return ERR_PTR(-ENOMEM);
+	/* As dsm_node_send_ctrl(): what some have been told, all have to be. */
+	call = kzalloc(sizeof(*call), GFP_KERNEL | __GFP_NOFAIL);
 	init_completion(&call->done);
 	call->node = to;
 	err = xa_alloc_cyclic(&c->calls, &call->id, call, XA_LIMIT(1, U32_MAX),
-			      &c->next_call, GFP_KERNEL);
+			      &c->next_call, GFP_KERNEL | __GFP_NOFAIL);
 	if (err < 0)
 		goto free;
 	head->id = cpu_to_le32(call->id);

@@ -16,7 +16,7 @@ struct dsm_ctrl_reply;
  * @head:	the message, complete but for its id
  *
  * Context: process.
- * Return: the call, for dsm_rpc_finish(); ERR_PTR(-ENOMEM, -ENOTCONN).
+ * Return: the call, for dsm_rpc_finish(); ERR_PTR(-ENOTCONN).
  */
 struct dsm_call *dsm_rpc_start(struct dsm_cluster *c, u16 to,
 			       struct dsm_ctrl_head *head);

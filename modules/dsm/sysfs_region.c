@@ -145,7 +145,12 @@ int dsm_sysfs_region_add(struct dsm_region *r, const char *name)
  */
 int dsm_sysfs_region_rename(struct dsm_region *r, const char *name)
 {
-	return r->kobj ? kobject_rename(r->kobj, name) : -ENOENT;
+	int err = r->kobj ? kobject_rename(r->kobj, name) : -ENOENT;
+
+	/* Rather none than a wrong name, which another region may want. */
+	if (err)
+		dsm_sysfs_region_del(r);
+	return err;
 }
 
 /**

@@ -19,6 +19,8 @@
 #include "region.h"
 
 #define MAX_TRIES	4
+/* … and so often for want of memory, at POLL_MS */
+#define MEMORY_TRIES	200
 #define POLL_MS		2
 
 static bool is_zero(struct dsm_entry *e)
@@ -63,13 +65,21 @@ static int zap_once(struct dsm_region *r, u64 index, bool clear)
 
 static int zap_page(struct dsm_region *r, u64 index)
 {
-	int ret = 0;
+	unsigned int hungry = 0;
+	int i = 1, ret;
 
-	for (int i = 1; i <= MAX_TRIES && ret <= 0; i++) {
-		ret = zap_once(r, index, i == MAX_TRIES);
-		if (ret < 0 && ret != -ENOMEM)
-			return ret;
-	}
+	do {
+		ret = zap_once(r, index, i >= MAX_TRIES);
+		if (ret == 0) {
+			i++;
+		} else if (ret == -ENOMEM && ++hungry < MEMORY_TRIES) {
+			/* What is not zero would be seen when the file grows again. */
+			schedule_timeout_killable(msecs_to_jiffies(POLL_MS));
+			if (fatal_signal_pending(current))
+				return -EINTR;
+			ret = 0;
+		}
+	} while (!ret);
 	return ret < 0 ? ret : 0;
 }
 
@@ -112,7 +122,11 @@ int dsm_region_zap(struct dsm_region *r, u64 start, u64 nr)
 
 /* ---- leaving ---- */
 
-/* Return: 1 if an entry was moved, 2 if one is still to be moved, both, or an errno. */
+/*
+ * What there is no memory for is still to be moved: a directory that stays is lost.
+ *
+ * Return: 1 if an entry was moved, 2 if one is still to be moved, both, or an errno.
+ */
 static int handoff_once(struct dsm_region *r, u16 successor)
 {
 	struct dsm_entry *e;
@@ -131,7 +145,8 @@ static int handoff_once(struct dsm_region *r, u16 successor)
 		}
 		spin_unlock_bh(&e->lock);
 		dsm_entry_put(e);
-		ret = err ?: ret;
+		if (err && err != -ENOMEM)
+			ret = err;
 		cond_resched();
 	}
 	dsm_node_flush(r->cluster);
@@ -147,7 +162,7 @@ static int handoff_once(struct dsm_region *r, u16 successor)
  * there directly.
  *
  * Context: process; sleeps, killable, bounded by leave_timeout_ms.
- * Return: 0, -ETIMEDOUT, -EINTR, -ENOMEM.
+ * Return: 0, -ETIMEDOUT, -EINTR.
  */
 int dsm_region_handoff(struct dsm_region *r, u16 successor)
 {

@@ -19,6 +19,7 @@ static struct kunit_suite *suites[] = {
 	&dsm_stats_suite,
 	&dsm_ctrl_suite,
 	&dsm_region_suite,
+	&dsm_memory_suite,
 	&dsm_node_tx_suite,
 	&dsm_node_rx_suite,
 	&dsm_loop_suite,

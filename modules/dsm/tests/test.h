@@ -22,6 +22,7 @@ extern struct kunit_suite dsm_params_suite;
 extern struct kunit_suite dsm_stats_suite;
 extern struct kunit_suite dsm_ctrl_suite;
 extern struct kunit_suite dsm_region_suite;
+extern struct kunit_suite dsm_memory_suite;
 extern struct kunit_suite dsm_node_tx_suite;
 extern struct kunit_suite dsm_node_rx_suite;
 extern struct kunit_suite dsm_loop_suite;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Which kernel: stock (Debian's package) or a variant of scripts/kernel-build.sh."""
+"""Which kernel: stock (Debian's package), deb (ours) or a variant of scripts/kernel-build.sh."""
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,11 @@ def get(variant: str) -> Kernel:
     if variant == "stock":
         root = _script("kernel-stock.sh")
         release = root.name.removeprefix("stock-")
+        return Kernel(variant, release, root / "boot" / f"vmlinuz-{release}",
+                      root / "lib/modules" / release)
+    if variant == "deb":
+        root = BUILD / "deb/root"
+        release = _script("kdir.sh", "deb").name.removeprefix("linux-headers-")
         return Kernel(variant, release, root / "boot" / f"vmlinuz-{release}",
                       root / "lib/modules" / release)
     root = _script("kernel-build.sh", variant)
