@@ -18,7 +18,7 @@
 #define LINES		16
 #define WORDS		(PG / LINES / 8)
 #define STORM_MS	30000	/* at most; but until each thread has … */
-#define MIN_DONE	10	/* … done so much, and that many … */
+#define MIN_DONE	5	/* … done so much, and that many … */
 #define MIN_FAILED	100	/* … allocations have failed */
 #define TRAFFIC		3	/* threads of a node that read and write lines */
 
