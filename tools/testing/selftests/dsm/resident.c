@@ -340,7 +340,7 @@ static long limit(void)
 {
 	long n = dsm_scale(4l << 20);
 
-	return n < 2l << 20 ? 2l << 20 : n;
+	return n < 1l << 20 ? 1l << 20 : n;
 }
 
 static int limit_pages(void)
@@ -359,6 +359,8 @@ static int write_then_check(uint8_t *p, _Atomic int *done)
 	return wrong_page(p, 0, nr, 9) >= 0;
 }
 
+#define OVERRUN_S	60
+
 /* Return: wait status of a child in the cgroup that writes twice its limit. */
 static int overrun(uint8_t *p, _Atomic int *done)
 {
@@ -369,7 +371,7 @@ static int overrun(uint8_t *p, _Atomic int *done)
 			_exit(100);
 		_exit(write_then_check(p, done));
 	}
-	return wait_bounded(pid, 60000);
+	return wait_bounded(pid, OVERRUN_S * 1000);
 }
 
 static _Atomic int *shared_counter(struct __test_metadata *_metadata)
@@ -398,7 +400,7 @@ DSMFS_TEST(a_cgroup_at_its_limit_gives_copies_up)
 		ASSERT_EQ(0, cgroup_get("memory.events", "oom_kill "));
 		ASSERT_TRUE(cgroup_gone());
 	}
-	SYNC();
+	SYNC_WITHIN(OVERRUN_S + BARRIER_S);
 	ASSERT_EQ(-1, wrong_page(self->p, 0, limit_pages(), 9));
 	SYNC();
 }
@@ -442,7 +444,7 @@ DSMFS_TEST(a_cgroup_with_no_way_out_is_killed)
 		ASSERT_LT(limit() / PG / 2, *done);
 		ASSERT_EQ(-1, wrong_page(self->p, 0, *done, 9));
 	}
-	SYNC();
+	SYNC_WITHIN(OVERRUN_S + BARRIER_S);
 	ASSERT_EQ(0, knob_set("memory_limit_mb", old));
 	SYNC();
 	if (dsm_node == 1)

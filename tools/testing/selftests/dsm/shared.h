@@ -30,8 +30,9 @@ FIXTURE(shared) {
 };
 
 /* All nodes come here. */
-#define SYNC()								\
-	ASSERT_EQ(0, shared_sync(_metadata, self, BARRIER_S))		\
+#define SYNC()	SYNC_WITHIN(BARRIER_S)
+#define SYNC_WITHIN(seconds)						\
+	ASSERT_EQ(0, shared_sync(_metadata, self, seconds))		\
 		TH_LOG("node %d: a peer did not come to barrier %u",	\
 		       dsm_node, self->seq - 1)
 
