@@ -8,12 +8,6 @@ set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/kernel/base"
 variant=${1:-qemu-patched}
-missing=
-for p in bc bison cpio debhelper dpkg-dev flex kmod libelf-dev libssl-dev rsync; do
-	dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
-done
-[ -z "$missing" ] || { echo "missing:$missing; run 'make deps'" >&2; exit 1; }
-
 dir=$("$top/scripts/kernel-build.sh" "$variant")
 src=$(readlink -f "$dir/source")
 out=$top/build/deb
@@ -28,8 +22,12 @@ rm -rf "$tree/install"
 # source, DIR.src) would differ, and whatever is older than objtool be compiled again.
 grep -rlIZ --include='.*.cmd' "$dir[^.]" "$tree" | xargs -0r sed -i "s#$dir\([^.]\)#$tree\1#g"
 
-# What is packed: Debian's base, and when patches or configuration last changed.
-date=$(git -C "$top" log -1 --format=%cd --date=format:%Y%m%d -- "$PATCHES" kernel 2>/dev/null || true)
+# What is packed: Debian's base, and when patches or configuration last changed; 0
+# outside a git checkout.
+date=
+if git -C "$top" rev-parse -q --verify HEAD >/dev/null 2>&1; then
+	date=$(git -C "$top" log -1 --format=%cd --date=format:%Y%m%d -- "$PATCHES" kernel)
+fi
 base=$(dpkg-query -W -f '${Version}' "$SOURCE" | tr - +)
 version=$base-memos${date:-0}
 echo "packing kernel $variant as $version (log: $log)" >&2

@@ -257,7 +257,7 @@ static bool is_asking(const struct dsm_entry *e)
 	       e->core.state == DSM_PS_SX || e->core.state == DSM_PS_SX_AWAY;
 }
 
-void dsm_pending_wake(struct dsm_cluster *c)
+void dsm_engine_view_changed(struct dsm_cluster *c)
 {
 	struct dsm_entry *e;
 

@@ -142,11 +142,11 @@ static int check_answerers(const struct dsm_entry *e)
 	struct dsm_nodeset need = { .w = { 0 } };
 	struct dsm_view view;
 
+	if (likely(!READ_ONCE(c->some_lost)))
+		return 0;
 	dsm_cluster_view(c, &view);
 	if (!view.number)
 		return -ENOTCONN;
-	if (dsm_nodeset_empty(&view.lost))
-		return 0;
 	dsm_nodeset_add(&need, dsm_region_home(e->region, e->index));
 	if (e->dir)
 		need = dsm_nodeset_or(dsm_dir_awaits(e->dir, c->self), &need);
@@ -169,7 +169,7 @@ static int wait_change(struct dsm_entry *e, const struct fault_wait *w)
 		put_locked(e);
 		return -ETIMEDOUT;
 	}
-	/* In this order: dsm_pending_wake() comes after the view. */
+	/* In this order: dsm_engine_view_changed() comes after the view. */
 	prepare_to_wait(&e->wait, &wait, TASK_KILLABLE);
 	err = check_answerers(e);
 	if (err) {

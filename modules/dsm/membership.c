@@ -94,6 +94,7 @@ static void publish_locked(struct dsm_cluster *c)
 	for (unsigned int i = 0; i < DSM_NODESET_WORDS; i++)
 		lost.w[i] &= c->view.members.w[i];
 	c->view = in ? *v : (struct dsm_view){ .number = 0 };
+	WRITE_ONCE(c->some_lost, !in || !dsm_nodeset_empty(&v->lost));
 	spin_unlock_bh(&c->view_lock);
 	if (in) {
 		log_view(c, v);
@@ -105,7 +106,7 @@ static void publish_locked(struct dsm_cluster *c)
 		dsm_rpc_fail_all(c);
 		queue_work(c->ctl_wq, &c->gone_work);
 	}
-	dsm_pending_wake(c);
+	dsm_engine_view_changed(c);
 	wake_up_all(&c->member_wait);
 }
 

@@ -278,13 +278,13 @@ int dsm_engine_rx_compact(struct dsm_cluster *c, struct dsm_msg *m,
 /* Is there memory to put messages off?  Else no frame is to be acknowledged. */
 bool dsm_engine_has_reserve(struct dsm_cluster *c);
 
+/* The view has changed: whoever waits for an answer looks whether one can come. */
+void dsm_engine_view_changed(struct dsm_cluster *c);
+
 /* ---- inside the engine ---- */
 
 /* The request is over, or the record is: its slot is free again. */
 void dsm_entry_release_slot_locked(struct dsm_entry *e);
-
-/* The view has changed: whoever waits for an answer looks whether one can come. */
-void dsm_pending_wake(struct dsm_cluster *c);
 
 /* Return: the record with a reference, or NULL if there is none. */
 struct dsm_entry *dsm_entry_find(struct dsm_region *r, u64 index);

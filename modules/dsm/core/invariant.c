@@ -194,6 +194,48 @@ const char *dsm_invariant_dir(const struct dsm_dir *d, u16 nr_nodes)
 	return broken ? broken : check_busy(d, nr_nodes);
 }
 
+/* To whom did the step send demands of the transaction that is under way? */
+static struct dsm_nodeset demanded(const struct dsm_busy *b, const struct dsm_out *out)
+{
+	struct dsm_nodeset set = { .w = { 0 } };
+
+	for (u8 i = 0; i < out->nr; i++) {
+		const struct dsm_action *a = &out->act[i];
+		u8 type = a->msg.type;
+
+		if ((a->type != DSM_A_SEND && a->type != DSM_A_MULTICAST) ||
+		    (type != DSM_MSG_FWDS && type != DSM_MSG_INV && type != DSM_MSG_PULL) ||
+		    a->msg.requester != b->requester || a->msg.tid != b->tid)
+			continue;
+		if (a->type == DSM_A_SEND)
+			dsm_nodeset_add(&set, a->to);
+		else
+			set = dsm_nodeset_or(set, &out->set);
+	}
+	return set;
+}
+
+const char *dsm_invariant_awaits(const struct dsm_dir *d, u16 self,
+				 const struct dsm_out *out)
+{
+	struct dsm_nodeset asked, awaits;
+
+	if (!dsm_dir_is_busy(d) || d->state == DSM_DS_BQ)
+		return NULL;
+	asked = demanded(d->busy, out);
+	if (dsm_nodeset_empty(&asked))
+		return NULL;
+	awaits = dsm_dir_awaits(d, self);
+	/* What it demands of itself is not sent. */
+	dsm_nodeset_add(&awaits, self);
+	dsm_nodeset_add(&asked, self);
+	dsm_nodeset_add(&asked, d->busy->requester);
+	if (d->state == DSM_DS_BP)
+		dsm_nodeset_add(&asked, d->busy->target);
+	return dsm_nodeset_equal(&awaits, &asked) ? NULL :
+	       "dir: awaits others than those it asked";
+}
+
 /* ---- all of them ---- */
 
 /* The nodes alone: one writer, or any number of readers. */

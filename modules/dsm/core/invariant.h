@@ -29,6 +29,20 @@ const char *dsm_invariant_page(const struct dsm_page *p);
 const char *dsm_invariant_dir(const struct dsm_dir *d, u16 nr_nodes);
 
 /**
+ * dsm_invariant_awaits() - does home know whom the transaction waits for?
+ * @d:		the entry after a step
+ * @self:	this node
+ * @out:	what the step decided
+ *
+ * Of the step that began the transaction under way: those that it sent demands to,
+ * with the two that take part anyway, are those of dsm_dir_awaits().
+ *
+ * Return: NULL, or the invariant that is broken.
+ */
+const char *dsm_invariant_awaits(const struct dsm_dir *d, u16 self,
+				 const struct dsm_out *out);
+
+/**
  * dsm_invariant_global() - do all the nodes and the directory agree?
  * @p:		the page as each node sees it; NULL for a node that is gone
  * @nr_nodes:	entries of @p

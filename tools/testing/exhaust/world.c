@@ -330,6 +330,8 @@ static void step(struct xworld *w, u8 node, u8 page, struct dsm_event *ev, u8 fr
 		xwrong = dsm_invariant_page(&p);
 	else if (dsm_invariant_dir(&d, xcfg.nodes))
 		xwrong = dsm_invariant_dir(&d, xcfg.nodes);
+	else if (dsm_invariant_awaits(&d, node, &out))
+		xwrong = dsm_invariant_awaits(&d, node, &out);
 	store(&w->page[node][page], &p);
 	store_dir(&w->dir[node][page], &d, &busy.b);
 	for (u8 i = 0; i < out.nr_cells; i++)

@@ -51,6 +51,12 @@ MUTATIONS = [
      "\tbool data = !zero && !dsm_nodeset_has(&c->d->set, m->requester);\n",
      "\tbool data = !zero && dsm_nodeset_weight(&c->d->set) < 2 &&\n"
      "\t\t    !dsm_nodeset_has(&c->d->set, m->requester);\n"),
+    ("sharers-not-awaited", "dir.c",
+     "\telse\n\t\tset = d->set;\n\tdsm_nodeset_add(&set, d->busy->requester);\n",
+     "\tdsm_nodeset_add(&set, d->busy->requester);\n"),
+    ("all-sharers-awaited", "dir.c",
+     "\t\tdsm_nodeset_add(&set, pick_holder(d, self, d->busy->requester));\n",
+     "\t\tset = d->set;\n"),
     ("refused-push-accepted", "dir.c",
      "\tbool refused = m->flags & DSM_MF_REFUSED;\n",
      "\tbool refused = false;\n"),

@@ -133,12 +133,15 @@ static void act(struct sim *s, u16 node, u32 page, const struct dsm_event *ev,
 	}
 }
 
-static void check(struct sim *s, const struct sim_page *x, const struct dsm_out *out)
+static void check(struct sim *s, u16 node, const struct sim_page *x,
+		  const struct dsm_out *out)
 {
 	const char *broken = dsm_invariant_page(&x->p);
 
 	if (!broken)
 		broken = dsm_invariant_dir(&x->d, s->cfg.nodes);
+	if (!broken)
+		broken = dsm_invariant_awaits(&x->d, node, out);
 	if (broken)
 		sim_fail(s, broken);
 	if (out->nr >= DSM_MAX_ACTIONS - 1 || out->nr_cells >= DSM_MAX_CELLS)
@@ -191,7 +194,7 @@ static void step(struct sim *s, u16 node, u32 page, struct dsm_event *ev, u64 va
 		snprintf(text, sizeof(text), "verdict %s", dsm_verdict_name(out.verdict));
 		sim_fail(s, text);
 	}
-	check(s, x, &out);
+	check(s, node, x, &out);
 	for (u8 i = 0; i < out.nr; i++)
 		act(s, node, page, ev, &out, &out.act[i], value);
 	if (out.more && !s->wrong)

@@ -28,14 +28,13 @@ def _script(*argv: str) -> Path:
 
 
 def get(variant: str) -> Kernel:
-    if variant == "stock":
-        root = _script("kernel-stock.sh")
-        release = root.name.removeprefix("stock-")
-        return Kernel(variant, release, root / "boot" / f"vmlinuz-{release}",
-                      root / "lib/modules" / release)
-    if variant == "deb":
-        root = BUILD / "deb/root"
-        release = _script("kdir.sh", "deb").name.removeprefix("linux-headers-")
+    if variant in ("stock", "deb"):
+        if variant == "stock":
+            root = _script("kernel-stock.sh")
+            release = root.name.removeprefix("stock-")
+        else:
+            root = BUILD / "deb/root"
+            release = _script("kdir.sh", "deb").name.removeprefix("linux-headers-")
         return Kernel(variant, release, root / "boot" / f"vmlinuz-{release}",
                       root / "lib/modules" / release)
     root = _script("kernel-build.sh", variant)

@@ -7,7 +7,8 @@ from . import ClusterError
 
 FILE = "/sys/kernel/debug/kmemleak"
 # Twice, as it reports what did not change between scans and is older than 5 s.
-# One that has given up, for want of memory, fails. Cleared, so that a later test does not pay; a kernel without it says nothing.
+# One that has given up, for want of memory, fails. Cleared, so that a later test does not pay; a
+# kernel without it says nothing.
 SCAN = (f"test -w {FILE} || exit 0; echo scan >{FILE} && sleep 6 && echo scan >{FILE} &&"
         f"cat {FILE} && echo clear >{FILE}")
 # A frame without a name is of a module that is gone, and only one ever goes.

@@ -15,7 +15,7 @@ class Pace:
         self.set("stock")
 
     def set(self, variant: str) -> None:
-        self.slow = variant not in ("stock", "deb") and not variant.startswith("qemu")
+        self.slow = variant.startswith("debug")
         self.work = int(os.environ.get("DSM_SCALE", WORK_PERCENT if self.slow else 100))
         self.patience = PATIENCE if self.slow else 1
 

@@ -483,13 +483,98 @@ static int own_file(struct __test_metadata *_metadata, struct storm *s, int role
 	return fd;
 }
 
+static void start_threads(struct __test_metadata *_metadata, struct storm *s, struct thread *t)
+{
+	for (int i = 0; i < NR_THREADS; i++) {
+		t[i] = (struct thread){
+			.s = s, .run = roles[i].run, .rng = rnd_seed() + 2 * i,
+			.writer = i < TRAFFIC ? dsm_node * TRAFFIC + i : -1,
+			.seen = calloc(PAGES * LINES, sizeof(*t[i].seen)),
+			.torn = calloc(PAGES * LINES, sizeof(*t[i].torn)),
+		};
+		ASSERT_TRUE(t[i].seen && t[i].torn);
+		if (roles[i].file)
+			t[i].fd = own_file(_metadata, s, i);
+	}
+	for (int i = 0; i < NR_THREADS; i++)
+		ASSERT_EQ(0, pthread_create(&t[i].id, NULL, thread_main, &t[i]));
+}
+
+static void end_threads(struct __test_metadata *_metadata, struct storm *s, struct thread *t)
+{
+	const char *name = s->weather->name;
+	long failed = 0;
+	char path[300];
+
+	atomic_store(&s->stop, true);
+	for (int i = 0; i < NR_THREADS; i++)
+		pthread_join(t[i].id, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(injectors); i++) {
+		long n = inject_count(injectors[i]);
+
+		ksft_print_msg("%s: failed: %s %ld\n", name, injectors[i], n);
+		failed += n;
+	}
+	ASSERT_EQ(0, inject_exit());
+	EXPECT_LE(MIN_FAILED, failed);
+	for (int i = 0; i < NR_THREADS; i++) {
+		EXPECT_STREQ("", t[i].wrong) TH_LOG("thread %d", i);
+		ksft_print_msg("%s: thread %d: %lu done, %lu refused, %lu in flight\n", name, i,
+			       t[i].done, t[i].refused, t[i].in_flight);
+		if (takes_part(&t[i]))
+			EXPECT_LE(MIN_DONE, t[i].done);
+		if (roles[i].file) {
+			close(t[i].fd);
+			ASSERT_EQ(0, unlink(own_path(s, i, path, sizeof(path)))) TH_LOG("%m");
+		}
+	}
+}
+
+/* Everything is there, and works. */
+static void check_all(struct __test_metadata *_metadata, struct _test_data_shared *self,
+		      struct thread *t)
+{
+	SYNC_WITHIN(2 * BARRIER_S);
+	for (int turn = 0; turn < dsm_nodes; turn++) {
+		for (unsigned long nr = 0; turn == dsm_node && nr < PAGES * LINES; nr++)
+			for (int i = 0; i < TRAFFIC; i++)
+				write_again(_metadata, &t[i], nr);
+		SYNC_WITHIN(2 * BARRIER_S);
+	}
+	for (unsigned long nr = 0; nr < PAGES * LINES; nr++)
+		for (int i = 0; i < TRAFFIC; i++)
+			check_line(_metadata, &t[i], nr);
+	SYNC();
+	check_files(_metadata, self);
+	check_gone(_metadata);
+}
+
+/* The file, mapped without the fault hook and with it. */
+static void map_file(struct __test_metadata *_metadata, struct _test_data_shared *self,
+		     struct storm *s)
+{
+	shared_open(_metadata, self, 0);
+	s->fd = self->fd;
+	self->len = (PAGES + 1) * PG;
+	if (dsm_node == 0) {
+		ASSERT_EQ(0, place_interleaved(s->fd));
+		ASSERT_EQ(0, ftruncate(s->fd, self->len));
+	}
+	SYNC();
+	for (int hook = 0; hook < 2; hook++) {
+		ASSERT_EQ(0, knob_set("fault_hook", hook));
+		s->map_of[hook] = mmap(NULL, self->len, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
+		ASSERT_NE(MAP_FAILED, s->map_of[hook]);
+	}
+	self->p = s->map_of[1];
+}
+
 static void storm(struct __test_metadata *_metadata, struct _test_data_shared *self,
 		  const struct weather *w)
 {
 	struct storm s = { .weather = w, .path = self->path };
-	long count[2], ms = knob_get("dead_ms"), mb = knob_get("memory_limit_mb");
+	long ms = knob_get("dead_ms"), mb = knob_get("memory_limit_mb");
 	static struct thread t[NR_THREADS];
-	char path[300];
 	long long backlog, lost;
 	uint64_t start;
 
@@ -502,75 +587,18 @@ static void storm(struct __test_metadata *_metadata, struct _test_data_shared *s
 	ASSERT_EQ(0, knob_set("dead_ms", 120000));
 	ASSERT_EQ(0, knob_set("memory_limit_mb", LIMIT_MB));
 	ASSERT_EQ(0, knob_set("revoke_batch", w->batch));
-	shared_open(_metadata, self, 0);
-	s.fd = self->fd;
-	self->len = (PAGES + 1) * PG;
-	if (dsm_node == 0) {
-		ASSERT_EQ(0, place_interleaved(s.fd));
-		ASSERT_EQ(0, ftruncate(s.fd, self->len));
-	}
-	SYNC();
-	for (int hook = 0; hook < 2; hook++) {
-		ASSERT_EQ(0, knob_set("fault_hook", hook));
-		s.map_of[hook] = mmap(NULL, self->len, PROT_READ | PROT_WRITE, MAP_SHARED, s.fd, 0);
-		ASSERT_NE(MAP_FAILED, s.map_of[hook]);
-	}
-	self->p = s.map_of[1];
-	for (int i = 0; i < NR_THREADS; i++) {
-		t[i] = (struct thread){
-			.s = &s, .run = roles[i].run, .rng = rnd_seed() + 2 * i,
-			.writer = i < TRAFFIC ? dsm_node * TRAFFIC + i : -1,
-			.seen = calloc(PAGES * LINES, sizeof(*t[i].seen)),
-			.torn = calloc(PAGES * LINES, sizeof(*t[i].torn)),
-		};
-		ASSERT_TRUE(t[i].seen && t[i].torn);
-		if (roles[i].file)
-			t[i].fd = own_file(_metadata, &s, i);
-	}
+	map_file(_metadata, self, &s);
 	backlog = stat_get("msg_backlog");
 	lost = stat_get("link_lost");
 	start = now_us();
-	for (int i = 0; i < NR_THREADS; i++)
-		ASSERT_EQ(0, pthread_create(&t[i].id, NULL, thread_main, &t[i]));
+	start_threads(_metadata, &s, t);
 	SYNC();
 	let_it_fail(_metadata, w, t);
-	ksft_print_msg("%s: %llu s\n", w->name, (unsigned long long)(now_us() - start) / 1000000);
-	atomic_store(&s.stop, true);
-	for (int i = 0; i < NR_THREADS; i++)
-		pthread_join(t[i].id, NULL);
-	for (int i = 0; i < 2; i++)
-		count[i] = inject_count(injectors[i]);
-	ASSERT_EQ(0, inject_exit());
-	for (int i = 0; i < NR_THREADS; i++) {
-		EXPECT_STREQ("", t[i].wrong) TH_LOG("thread %d", i);
-		ksft_print_msg("%s: thread %d: %lu done, %lu refused, %lu in flight\n", w->name, i,
-			       t[i].done, t[i].refused, t[i].in_flight);
-		if (takes_part(&t[i]))
-			EXPECT_LE(MIN_DONE, t[i].done);
-		if (roles[i].file) {
-			close(t[i].fd);
-			ASSERT_EQ(0, unlink(own_path(&s, i, path, sizeof(path)))) TH_LOG("%m");
-		}
-	}
-	ksft_print_msg("%s: failed: %s %ld, %s %ld; msg_backlog %lld, link_lost %lld\n", w->name,
-		       injectors[0], count[0], injectors[1], count[1],
+	end_threads(_metadata, &s, t);
+	ksft_print_msg("%s: %llu s; msg_backlog %lld, link_lost %lld\n", w->name,
+		       (unsigned long long)(now_us() - start) / 1000000,
 		       stat_get("msg_backlog") - backlog, stat_get("link_lost") - lost);
-	EXPECT_LE(MIN_FAILED, count[0] + count[1]);
-	ASSERT_EQ(0, shared_sync(_metadata, self, 2 * BARRIER_S));
-
-	/* Everything is there, and works. */
-	for (int turn = 0; turn < dsm_nodes; turn++) {
-		for (unsigned long nr = 0; turn == dsm_node && nr < PAGES * LINES; nr++)
-			for (int i = 0; i < TRAFFIC; i++)
-				write_again(_metadata, &t[i], nr);
-		ASSERT_EQ(0, shared_sync(_metadata, self, 2 * BARRIER_S));
-	}
-	for (unsigned long nr = 0; nr < PAGES * LINES; nr++)
-		for (int i = 0; i < TRAFFIC; i++)
-			check_line(_metadata, &t[i], nr);
-	SYNC();
-	check_files(_metadata, self);
-	check_gone(_metadata);
+	check_all(_metadata, self, t);
 	ASSERT_EQ(0, knob_set("dead_ms", ms));
 	ASSERT_EQ(0, knob_set("memory_limit_mb", mb));
 	ASSERT_EQ(0, knob_set("revoke_batch", 64));
