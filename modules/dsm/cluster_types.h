@@ -124,6 +124,8 @@ struct dsm_hold {
  * @member_wait: woken when the membership changes
  * @view_lock:	protects @view
  * @view:	copy of @member's view for those who cannot take @member_lock
+ * @outsiders:	who cannot ask for pages, being no member of @view; none while this
+ *		node is no member itself; words read without a lock
  * @some_lost:	someone of @view is lost, or this node is no member; read without a lock
  * @member_timer: the machine's TIMER event
  * @snapshot_work: sends the metadata to a joiner
@@ -176,6 +178,7 @@ struct dsm_cluster {
 	wait_queue_head_t member_wait;
 	spinlock_t view_lock; /* @view */
 	struct dsm_view view;
+	struct dsm_nodeset outsiders;
 	bool some_lost;
 	struct delayed_work member_timer;
 	struct work_struct snapshot_work;

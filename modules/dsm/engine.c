@@ -9,8 +9,9 @@
  * goes to a worker, unless nothing maps the page, and comes back as an event.
  *
  * Want of memory: a message that cannot be handled for want of a record, or
- * whose region the metadata has not announced here yet, waits in the backlog,
- * and all later ones of that sender behind it.  Before the reserve for that is
+ * whose region the metadata has not announced here yet, or whose sender no view
+ * has announced as a member, waits in the backlog, and all later ones of that
+ * sender behind it; if the sender was restarted they are dropped.  Before the reserve for that is
  * used up, frames are refused: that costs a connection, and they come again.
  *
  * Locking: dsm_entry.lock is taken with BH disabled, in process and softirq
@@ -520,13 +521,33 @@ static int deliver_locked(struct dsm_entry *e, const struct dsm_msg *m,
 	return err;
 }
 
+/*
+ * Home stays busy with a page until the requester says that it has it, or is lost;
+ * who is no member never is.  It may be about to become one.
+ */
+static bool from_outsider(struct dsm_cluster *c, const struct dsm_msg *m)
+{
+	switch (m->type) {
+	case DSM_MSG_GETS:
+	case DSM_MSG_GETX:
+	case DSM_MSG_PUT:
+		return READ_ONCE(c->outsiders.w[m->requester / 64]) >>
+		       (m->requester % 64) & 1;
+	default:
+		return false;
+	}
+}
+
 static int handle(struct dsm_cluster *c, const struct dsm_msg *m,
 		  struct page **page, const struct dsm_nodeset *set)
 {
-	struct dsm_region *r = dsm_region_find(c, m->region);
+	struct dsm_region *r;
 	struct dsm_entry *e;
 	int err = -ENOMEM;
 
+	if (from_outsider(c, m))
+		return -EAGAIN;
+	r = dsm_region_find(c, m->region);
 	if (!r) {
 		if ((s32)(m->region - READ_ONCE(c->max_region)) > 0)
 			return -EAGAIN;
@@ -571,6 +592,7 @@ struct deferred {
 	struct dsm_msg msg;
 	struct dsm_nodeset set;
 	struct page *page;
+	u32 incarnation;
 	bool has_set;
 	u16 tries;
 };
@@ -607,6 +629,7 @@ static int defer(struct dsm_cluster *c, const struct dsm_msg *m,
 	d->msg = *m;
 	d->has_set = set;
 	d->tries = 0;
+	d->incarnation = dsm_node_incarnation(c, m->from);
 	if (set)
 		d->set = *set;
 	d->page = page ? *page : NULL;
@@ -637,6 +660,11 @@ static bool try_again(struct dsm_backlog *b, struct deferred *d)
 {
 	int err;
 
+	if (d->incarnation != dsm_node_incarnation(b->cluster, d->msg.from)) {
+		dsm_count(b->cluster, msg_stale);
+		backlog_free(b, d);
+		return true;
+	}
 	local_bh_disable();
 	err = handle(b->cluster, &d->msg, &d->page, d->has_set ? &d->set : NULL);
 	local_bh_enable();

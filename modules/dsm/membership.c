@@ -95,6 +95,8 @@ static void publish_locked(struct dsm_cluster *c)
 		lost.w[i] &= c->view.members.w[i];
 	c->view = in ? *v : (struct dsm_view){ .number = 0 };
 	WRITE_ONCE(c->some_lost, !in || !dsm_nodeset_empty(&v->lost));
+	for (unsigned int i = 0; i < DSM_NODESET_WORDS; i++)
+		WRITE_ONCE(c->outsiders.w[i], in ? ~v->members.w[i] : 0);
 	spin_unlock_bh(&c->view_lock);
 	if (in) {
 		log_view(c, v);

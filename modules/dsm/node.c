@@ -77,6 +77,19 @@ u8 dsm_node_link_state(const struct dsm_node *n)
 }
 
 /**
+ * dsm_node_incarnation() - which of its lives the peer is in
+ * @c:	the cluster
+ * @id:	the peer
+ *
+ * Context: Any; the answer may be out of date at once.
+ * Return: the incarnation its last hello named, 0: it was never connected.
+ */
+u32 dsm_node_incarnation(const struct dsm_cluster *c, u16 id)
+{
+	return READ_ONCE(c->node[id]->link.peer_incarnation);
+}
+
+/**
  * dsm_node_nr_queued() - frames that wait for credit or for a connection
  * @n:	the peer
  *

@@ -60,6 +60,7 @@ void dsm_node_break(struct dsm_node *n, const char *what);
 u16 dsm_node_id(const struct dsm_node *n);
 const struct sockaddr_storage *dsm_node_addr(const struct dsm_node *n);
 bool dsm_node_is_up(const struct dsm_node *n);
+u32 dsm_node_incarnation(const struct dsm_cluster *c, u16 id);
 /* For sysfs: state of the link, frames queued and unacknowledged. */
 u8 dsm_node_link_state(const struct dsm_node *n);
 unsigned int dsm_node_nr_queued(struct dsm_node *n);

@@ -213,6 +213,29 @@ static void nothing_from_who_is_gone(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, count(DSM_STAT_frame_received));
 }
 
+static void who_is_no_member_waits(struct kunit *test)
+{
+	dsm_nodeset_add(&dsm_plug->c->outsiders, PEER);
+	KUNIT_ASSERT_EQ(test, 0, rx_request(0));
+	KUNIT_ASSERT_EQ(test, 0, rx_request(1));
+	KUNIT_EXPECT_EQ(test, 2, count(DSM_STAT_msg_backlog));
+	msleep(20);
+	KUNIT_EXPECT_EQ(test, 0, count(DSM_STAT_msg_stale));
+	dsm_nodeset_del(&dsm_plug->c->outsiders, PEER);
+	KUNIT_EXPECT_TRUE(test, dsm_test_wait(count(DSM_STAT_msg_stale) == 2));
+}
+
+static void what_a_former_life_asked_is_dropped(struct kunit *test)
+{
+	dsm_nodeset_add(&dsm_plug->c->outsiders, PEER);
+	KUNIT_ASSERT_EQ(test, 0, rx_request(0));
+	KUNIT_ASSERT_EQ(test, 0, rx_request(1));
+	dsm_node_lost(dsm_plug->n);
+	KUNIT_ASSERT_EQ(test, 0, dsm_plug_in(PEER_INCARNATION + 1, 0, 0));
+	KUNIT_EXPECT_TRUE(test, dsm_test_wait(count(DSM_STAT_msg_stale) == 2));
+	KUNIT_EXPECT_EQ(test, 0, count(DSM_STAT_msg_error));
+}
+
 static struct kunit_case node_rx_cases[] = {
 	KUNIT_CASE(in_order_and_once),
 	KUNIT_CASE(what_is_no_frame_is_refused),
@@ -223,6 +246,8 @@ static struct kunit_case node_rx_cases[] = {
 	KUNIT_CASE(ctrl_frames_are_bounded),
 	KUNIT_CASE(unasked_for_page_is_late),
 	KUNIT_CASE(nothing_from_who_is_gone),
+	KUNIT_CASE(who_is_no_member_waits),
+	KUNIT_CASE(what_a_former_life_asked_is_dropped),
 	{}
 };
 

@@ -6,6 +6,7 @@
  *	silent	a good hello, then nothing until it is dropped, or 3 s
  *	frames	a good hello, then a bad frame of kind COUNT % NR_KINDS: the
  *		connection must be dropped
+ *	asks	a good hello, then requests for pages, which only a member may send
  *	flips	a good hello, then valid frames with random bits flipped: nothing
  *		is expected but that the other side survives
  *
@@ -324,18 +325,48 @@ static enum outcome try_frame(unsigned int kind)
 	return ret;
 }
 
+/* The last connection may not be forgotten yet. */
+static enum outcome open_patiently(struct peer *p, const struct hello *h)
+{
+	enum outcome ret = FAILED;
+
+	for (int tries = 0; tries < 40 && ret != ALIVE; tries++) {
+		ret = peer_open(p, h, sizeof(*h));
+		if (ret != ALIVE)
+			pause_us(50000);
+	}
+	return ret;
+}
+
+static enum outcome try_asks(void)
+{
+	struct peer p = { 0 };
+	struct hello h = good_hello();
+	enum outcome ret = open_patiently(&p, &h);
+
+	for (int n = 0; n < 8 && ret == ALIVE; n++) {
+		struct head *w = good_head(0);
+
+		w->incarnation = h.incarnation;
+		w->seq = n;
+		w->type = n % 2;	/* GETS, GETX */
+		w->region = 1;
+		if (post(&p, HEAD))
+			ret = DROPPED;
+	}
+	if (ret == ALIVE && dropped(&p, 300))
+		ret = DROPPED;
+	peer_close(&p);
+	return ret;
+}
+
 static enum outcome try_flips(void)
 {
 	struct peer p = { 0 };
 	struct hello h = good_hello();
-	enum outcome ret = FAILED;
-	int tries, n, bits;
+	enum outcome ret = open_patiently(&p, &h);
+	int n, bits;
 
-	for (tries = 0; tries < 40 && ret != ALIVE; tries++) {
-		ret = peer_open(&p, &h, sizeof(h));
-		if (ret != ALIVE)
-			pause_us(50000);
-	}
 	if (ret != ALIVE)
 		return ret;
 	for (n = 1; n <= 8; n++) {
@@ -437,6 +468,8 @@ int main(int argc, char **argv)
 			n[try_hello(i)]++;
 		} else if (!strcmp(argv[1], "frames")) {
 			n[try_frame(i % NR_KINDS)]++;
+		} else if (!strcmp(argv[1], "asks")) {
+			n[try_asks()]++;
 		} else if (!strcmp(argv[1], "flips")) {
 			n[try_flips()]++;
 		} else {

@@ -63,6 +63,11 @@ def test_bad_frames_cost_the_connection(c):
         assert any(f"sent a bad {what}" in x for x in lines), f"{what}: " + "\n".join(lines)
 
 
+def test_who_is_no_member_gets_no_page(c):
+    (_, _, _, alive, _), _, out = _attack(c, "asks", 4)
+    assert alive, out
+
+
 def test_flipped_bits(c):
     (tried, _, dropped, alive, _), _, out = _attack(c, "flips", 25)
     assert dropped + alive >= tried // 2, out
