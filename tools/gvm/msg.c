@@ -27,6 +27,7 @@ union fixed {
 	struct gvm_msg_hello hello;
 	struct gvm_msg_start start;
 	struct gvm_msg_stop stop;
+	struct gvm_msg_peer peer;
 	struct gvm_msg_peers peers;
 	struct gvm_msg_vcpu vcpu;
 	struct gvm_msg_region region;
@@ -205,6 +206,8 @@ static int fixed_size(enum gvm_msg_type type)
 		return sizeof(struct gvm_msg_start);
 	case GVM_MSG_STOP:
 		return sizeof(struct gvm_msg_stop);
+	case GVM_MSG_PROBE:
+		return sizeof(struct gvm_msg_peer);
 	case GVM_MSG_PEERS:
 		return sizeof(struct gvm_msg_peers);
 	case GVM_MSG_VCPU:
@@ -255,6 +258,8 @@ static bool body_ok(const struct gvm_head *h, const void *payload)
 		return start_ok(&m.start);
 	case GVM_MSG_STOP:
 		return gvm_name_ok(m.stop.vm);
+	case GVM_MSG_PROBE:
+		return m.peer.addr && m.peer.port && !m.peer.pad;
 	case GVM_MSG_PEERS:
 		return peers_ok(&m.peers);
 	case GVM_MSG_VCPU:

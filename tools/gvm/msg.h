@@ -27,6 +27,7 @@
 	X(START)	/* request to an agent: begin a VM; reply: its port */	\
 	X(STOP)		/* request to an agent: end a VM */			\
 	X(STATUS)	/* request to an agent: reply is text */		\
+	X(PROBE)	/* request to an agent: result is the round trip to another, ns */ \
 	X(PEERS)	/* request: the other members and their addresses */	\
 	X(IOCTL)	/* request: an ioctl on the VM or a vCPU */		\
 	X(VCPU)		/* request: create a vCPU, owned or as stub */		\
@@ -90,7 +91,7 @@ struct gvm_msg_hello {
 	char vm[GVM_NAME_MAX + 1];	/* GVM_CHAN_AGENT: may be all zero */
 };
 
-/* STATUS, SAVE and KICK have no payload; that of LOAD is struct gvm_state; that of IOCTL is in
+/* STATUS, SAVE and KICK have no payload; that of PROBE is struct gvm_msg_peer; that of LOAD is struct gvm_state; that of IOCTL is in
  * abi.h; that of BYE is up to GVM_TEXT_MAX bytes of text, without the NUL and control characters.
  */
 

@@ -7,6 +7,7 @@
  * come as changing parts of one block.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -129,24 +130,45 @@ static void copy_pages(char *to, const char *from, uint64_t size)
 			memcpy(to + at, from + at, PAGE);
 }
 
-static int convert(uint64_t start, uint64_t size, const char *name)
+/* On a kernel of ours: in place, and what other threads of the VMM write meanwhile is not lost. */
+static int adopt(int fd, uint64_t start, uint64_t size)
+{
+	struct dsm_ioc_adopt a = { .addr = start, .len = size, .pidfd = -1 };
+
+	return gvm_raw_ioctl(fd, DSM_IOC_ADOPT, &a) ? -errno : 0;
+}
+
+static int replace(int fd, uint64_t start, uint64_t size)
 {
 	void *at = (void *)(uintptr_t)start, *copy;
-	int fd = gvm_files_create(vmm.conf.dir, name, size, -1), r = 0;
+	int r = 0;
 
-	if (fd < 0)
-		return fd;
 	copy = gvm_raw_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (copy == MAP_FAILED) {
-		close(fd);
+	if (copy == MAP_FAILED)
 		return -ENOMEM;
-	}
 	copy_pages(copy, at, size);
 	if (gvm_raw_mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != at)
 		r = -ENOMEM;
-	else
-		madvise(at, size, MADV_DONTFORK);
 	munmap(copy, size);
+	return r;
+}
+
+static int convert(uint64_t start, uint64_t size, const char *name)
+{
+	int fd = gvm_files_create(vmm.conf.dir, name, size, -1), r;
+
+	if (fd < 0)
+		return fd;
+	r = adopt(fd, start, size);
+	gvm_log("%s: %s, %llu KiB: %s%s", vmm.conf.vm, name, (unsigned long long)size >> 10,
+		r ? "copied, not adopted: " : "adopted", r ? strerror(-r) : "");
+	/* An adoption that failed may have left something in the file. */
+	if (r && fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, size))
+		r = -errno;
+	else if (r)
+		r = replace(fd, start, size);
+	if (!r)
+		madvise((void *)(uintptr_t)start, size, MADV_DONTFORK);
 	close(fd);
 	return r;
 }

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "distance.h"
 #include "files.h"
 #include "gvm.h"
 #include "rpc.h"
@@ -150,14 +151,16 @@ static void add_node(struct launch *l, unsigned int i)
 
 static void add_distances(struct launch *l)
 {
+	uint8_t dist[GVM_MEMBERS_MAX][GVM_MEMBERS_MAX];
 	unsigned int i, j;
 
+	gvm_distances(l->conf.member, l->conf.nr_members, dist);
 	for (i = 0; i < l->conf.nr_members; i++) {
 		for (j = 0; j < l->conf.nr_members; j++) {
 			if (i == j)
 				continue;
 			add(l, "-numa");
-			add(l, "dist,src=%u,dst=%u,val=20", i, j);
+			add(l, "dist,src=%u,dst=%u,val=%u", i, j, dist[i][j]);
 		}
 	}
 }

@@ -15,9 +15,11 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "distance.h"
 #include "gvm.h"
 
 #define REQUEST_MS	3000
+#define REQUESTS	32	/* of one connection, with its HELLO */
 #define BEGIN_MS	5000	/* for a member to say its port */
 #define NR_RUNNING	64
 #define IDLE_MS		1000
@@ -132,6 +134,14 @@ static size_t status(char *text, size_t size)
 	return len < size ? len : size;
 }
 
+static int64_t probe(const struct gvm_msg_peer *p)
+{
+	uint64_t ns;
+	int r = gvm_distance_probe(p, &ns);
+
+	return r ?: (int64_t)ns;
+}
+
 static int request(struct gvm_chan *c, const char *addr)
 {
 	static struct gvm_packet p;
@@ -157,17 +167,20 @@ static int request(struct gvm_chan *c, const char *addr)
 	case GVM_MSG_STATUS:
 		len = status((char *)p.data, sizeof(p.data));
 		break;
+	case GVM_MSG_PROBE:
+		result = probe((void *)p.data);
+		break;
 	default:
 		result = -EPROTO;
 	}
 	return gvm_rpc_reply(c, &p.head, result, p.data, len) ?: result < 0 ? -EPROTO : 0;
 }
 
-/* HELLO, a request, and the end. */
+/* HELLO, requests, and the end. */
 static void talk(struct gvm_chan *c, const char *addr)
 {
-	if (!request(c, addr))
-		request(c, addr);
+	for (unsigned int i = 0; i < REQUESTS && !request(c, addr); i++)
+		;
 	gvm_chan_close(c);
 }
 

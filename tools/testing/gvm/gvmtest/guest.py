@@ -14,7 +14,7 @@ MODULES = "virtio_pci virtio_blk virtio_net virtio_rng crc32_pclmul crc32_generi
 APPEND = ("console=ttyS0,115200 earlyprintk=serial tsc=reliable nokaslr mitigations=off panic=-1 "
           "no_timer_check printk.devkmsg=on random.trust_cpu=on net.ifnames=0 audit=0 "
           "rcupdate.rcu_expedited=1")
-TESTS = ("cpus timer tsc ipi wake hotplug nmi forks litmus count memory shootdown "
+TESTS = ("cpus timer tsc ipi wake hotplug nmi forks litmus count memory shootdown numa "
          "blk net rng").split()
 DISK = "/tmp/gvm-disk"
 
@@ -32,6 +32,7 @@ class Linux:
     kernel: Kernel
     tests: list[str]
     cpus: int = 2
+    nodes: int = 1
     mem: str = "256M"
     append: str = "loglevel=5"
     reboots: bool = False
@@ -43,7 +44,7 @@ class Linux:
 
     def argv(self) -> list[str]:
         """QEMU and all options but those that gvm adds: accel, machine, smp, memory."""
-        append = (f"{APPEND} {self.append} GVM_CPUS={self.cpus} "
+        append = (f"{APPEND} {self.append} GVM_CPUS={self.cpus} GVM_NODES={self.nodes} "
                   f"GVM_TEST={','.join(self.tests)}")
         return ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
                 *([] if self.reboots else ["-no-reboot"]), "-cpu", "host,-svm,-xsave",

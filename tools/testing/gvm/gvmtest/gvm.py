@@ -80,7 +80,7 @@ class Agents:
 
     def linux(self, name: str, g: guest.Linux, gvm: Sequence[str] = ()) -> run.Running:
         """A Linux guest under QEMU; its vCPUs and RAM are spread over all servers evenly."""
-        n = self.c.nr_nodes
+        g.nodes = n = self.c.nr_nodes
         mib = int(g.mem.rstrip("M")) // n
         return self.launch(name, ["--cpus", str(g.cpus // n), "--mem", f"{mib}M", *gvm], g.argv())
 

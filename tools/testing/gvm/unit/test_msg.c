@@ -172,6 +172,17 @@ TEST(start_and_stop)
 	BAD(STOP, GVM_NO_VCPU, stop, vm[0] = '.');
 }
 
+TEST(probe)
+{
+	struct gvm_msg_peer p = { .addr = 1, .port = 2 };
+
+	TAKEN(PROBE, GVM_NO_VCPU, p);
+	check_lengths();
+	BAD(PROBE, GVM_NO_VCPU, p, addr = 0);
+	BAD(PROBE, GVM_NO_VCPU, p, port = 0);
+	BAD(PROBE, GVM_NO_VCPU, p, pad = 1);
+}
+
 TEST(peers_vcpus_and_roles)
 {
 	struct gvm_msg_peers p = { .member[1] = { .addr = 1, .port = 2 } };

@@ -16,7 +16,7 @@ def _boot(c, name, tests, timeout, **kw):
 
 
 def test_boot(c):
-    _boot(c, "boot", ["cpus"], 300)
+    _boot(c, "boot", ["cpus", "numa"], 300)
 
 
 def test_cpus(c):
