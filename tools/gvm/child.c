@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 #include "abi.h"
 #include "child.h"
@@ -205,6 +206,31 @@ static int64_t set_tsc(unsigned int vcpu, const struct gvm_msg_tsc *msg)
 	return gvm_state_tsc(child.m.vcpu[vcpu].fd, KVM_SET_DEVICE_ATTR, &offset);
 }
 
+/* No vCPU sees its TSC go back: it is out of the guest for as long as it is set back. */
+static int64_t correct_tsc(const struct gvm_msg_drift *msg)
+{
+	uint64_t out, offset;
+	unsigned int i;
+	int r = 0;
+
+	gvm_child_pause();
+	out = __rdtsc();
+	while (msg->ticks < 0 && (int64_t)(__rdtsc() - out) < -msg->ticks)
+		_mm_pause();
+	for (i = 0; i < GVM_VCPUS_MAX && !r; i++) {
+		const struct gvm_vcpu *v = &child.m.vcpu[i];
+
+		if (v->fd < 0 || v->owner != child.m.self)
+			continue;
+		r = gvm_state_tsc(v->fd, KVM_GET_DEVICE_ATTR, &offset);
+		offset += msg->ticks;
+		if (!r)
+			r = gvm_state_tsc(v->fd, KVM_SET_DEVICE_ATTR, &offset);
+	}
+	gvm_child_resume();
+	return r;
+}
+
 static int64_t vm_request(struct gvm_packet *p, size_t *len)
 {
 	*len = 0;
@@ -229,6 +255,8 @@ static int64_t vm_request(struct gvm_packet *p, size_t *len)
 	}
 	case GVM_MSG_TSC:
 		return set_tsc(p->head.vcpu, (void *)p->data);
+	case GVM_MSG_DRIFT:
+		return correct_tsc((void *)p->data);
 	default:
 		return -EPROTO;
 	}

@@ -4,6 +4,7 @@
  * "ok …" or "error …".
  *
  *	move VCPU SERVER	SERVER is an address of --servers, or its index
+ *	clock			of each other server, separated by "; "
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,7 +19,7 @@
 
 #include "vmm.h"
 
-#define LINE_MAX_BYTES	256
+#define LINE_MAX_BYTES	4096
 #define CLIENT_S	2
 
 /* An index in the list of servers; nr_members if there is no such. */
@@ -45,6 +46,11 @@ static void command(const char *line, char *text, size_t size)
 	unsigned int id;
 	int r;
 
+	if (!strcmp(line, "clock")) {
+		gvm_time_status(answer, sizeof(answer));
+		snprintf(text, size, "ok %s\n", answer);
+		return;
+	}
 	if (sscanf(line, "move %u %15s", &id, server) != 2) {
 		snprintf(text, size, "error no such command\n");
 		return;

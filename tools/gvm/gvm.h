@@ -3,6 +3,8 @@
 #ifndef GVM_H
 #define GVM_H
 
+#include <stddef.h>
+
 #define GVM_PORT	7177
 
 /** gvm_die() - say what is wrong and exit with 2 */
@@ -28,6 +30,17 @@ int gvm_option_flag(int *argc, char **argv, const char *name);
 
 /** gvm_option_end() - die if options are left. Return: index of what follows "--", or argc. */
 int gvm_option_end(int argc, char **argv);
+
+/**
+ * gvm_ask() - a command to a VM that was started on this server, see ctl.c
+ * @vm:		its name
+ * @line:	the command
+ * @answer:	out: one line without its end, "ok …" or "error …"
+ * @size:	of @answer
+ *
+ * Return: 0 or -errno.
+ */
+int gvm_ask(const char *vm, const char *line, char *answer, size_t size);
 
 int gvm_serve(int argc, char **argv);
 int gvm_member(int argc, char **argv);

@@ -25,8 +25,6 @@
 #define BYE_MS		100
 #define PING_MS		1000
 #define TICK_MS		10
-#define TSC_SAMPLES	40
-#define TSC_WAIT_MS	3000
 #define MSI_LEVEL	0xc000
 #define MODE_INIT	5
 #define MODE_SIPI	6
@@ -168,25 +166,31 @@ static void inject(struct gvm_member *m, unsigned int vcpu, const struct gvm_msg
 			       strerror(errno));
 }
 
-/* Of the exchanges so far, keep the one that took the shortest. */
 static void take_pong(struct gvm_link *l, const struct gvm_msg_ping *p)
 {
-	uint64_t now = __rdtsc(), rtt = now - p->tsc;
+	uint64_t now = __rdtsc();
 
 	pthread_mutex_lock(&l->lock);
-	l->tsc.samples++;
-	if (!l->tsc.best_rtt || rtt < l->tsc.best_rtt) {
-		l->tsc.best_rtt = rtt;
-		l->tsc.ahead = p->peer_tsc - (p->tsc + rtt / 2);
-	}
+	gvm_clock_sample(&l->clock, p->tsc, p->peer_tsc, now);
 	pthread_mutex_unlock(&l->lock);
 }
 
-static void send_ping(struct gvm_link *l)
+void gvm_member_ping(struct gvm_member *m, unsigned int peer)
 {
 	struct gvm_msg_ping p = { .tsc = __rdtsc() };
 
-	gvm_member_say(l->m, l->peer, GVM_MSG_PING, GVM_NO_VCPU, 0, &p, sizeof(p));
+	gvm_member_say(m, peer, GVM_MSG_PING, GVM_NO_VCPU, 0, &p, sizeof(p));
+}
+
+struct gvm_clock gvm_member_clock(struct gvm_member *m, unsigned int peer)
+{
+	struct gvm_link *l = &m->link[peer];
+	struct gvm_clock c;
+
+	pthread_mutex_lock(&l->lock);
+	c = l->clock;
+	pthread_mutex_unlock(&l->lock);
+	return c;
 }
 
 static void dispatch(struct gvm_link *l, const struct gvm_head *h)
@@ -242,7 +246,7 @@ static void *link_main(void *arg)
 			gvm_member_end(m, "member %u is silent for %d ms (timeout_ms)", l->peer,
 				       m->timeout_ms);
 		if (now - pinged >= PING_MS) {
-			send_ping(l);
+			gvm_member_ping(m, l->peer);
 			pinged = now;
 		}
 		if (ticks)
@@ -275,33 +279,6 @@ int gvm_member_link(struct gvm_member *m, unsigned int peer, struct gvm_chan *c)
 	l->peer = peer;
 	l->chan = c;
 	return gvm_member_thread(&l->thread, link_main, l);
-}
-
-int gvm_member_tsc(struct gvm_member *m, unsigned int peer, int64_t *ahead, uint64_t *error)
-{
-	int64_t deadline = gvm_now_ms() + TSC_WAIT_MS;
-	struct gvm_link *l = &m->link[peer];
-	struct gvm_tsc tsc;
-	unsigned int want;
-
-	pthread_mutex_lock(&l->lock);
-	tsc = l->tsc;
-	pthread_mutex_unlock(&l->lock);
-	for (want = tsc.samples; tsc.samples < TSC_SAMPLES && gvm_now_ms() < deadline; ) {
-		if (tsc.samples >= want) {
-			send_ping(l);
-			want = tsc.samples + 1;
-		}
-		usleep(50);
-		pthread_mutex_lock(&l->lock);
-		tsc = l->tsc;
-		pthread_mutex_unlock(&l->lock);
-	}
-	if (!tsc.samples)
-		return -ETIMEDOUT;
-	*ahead = tsc.ahead;
-	*error = tsc.best_rtt / 2;
-	return 0;
 }
 
 int gvm_member_vcpu(struct gvm_member *m, unsigned int id, unsigned int owner)

@@ -11,6 +11,7 @@
 
 #include "abi.h"
 #include "chan.h"
+#include "clock.h"
 #include "move.h"
 #include "msg.h"
 #include "stub.h"
@@ -38,26 +39,15 @@ struct gvm_vcpu {
 };
 
 /**
- * struct gvm_tsc - how another server's counter stands to ours
- * @best_rtt:	shortest round trip of the window, in ticks; 0: none yet
- * @ahead:	of that exchange: peer's counter minus ours
- * @samples:	exchanges in the window
- */
-struct gvm_tsc {
-	uint64_t best_rtt;
-	int64_t ahead;
-	unsigned int samples;
-};
-
-/**
  * struct gvm_link - one-way messages with another member
  * @m:		this member
  * @peer:	the other one's number
  * @chan:	NULL: not connected
  * @thread:	receives
  * @heard_ms:	when something came last
- * @lock:	protects tsc
- * @tsc:	the best exchange so far
+ * @lock:	protects clock
+ * @clock:	what its answers to pings say
+ * @jumps_told:	of @clock; time.c
  */
 struct gvm_link {
 	struct gvm_member *m;
@@ -66,7 +56,8 @@ struct gvm_link {
 	pthread_t thread;
 	int64_t heard_ms;
 	pthread_mutex_t lock;
-	struct gvm_tsc tsc;
+	struct gvm_clock clock;
+	unsigned int jumps_told;
 };
 
 /**
@@ -194,18 +185,11 @@ void gvm_member_say(struct gvm_member *m, unsigned int peer, unsigned int type, 
 void gvm_member_end(struct gvm_member *m, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
 
-/**
- * gvm_member_tsc() - the counter of another server
- * @m:		member
- * @peer:	other member
- * @ahead:	out: its counter minus ours
- * @error:	out: bound of the error, in ticks
- *
- * Exchanges until the round trip is not getting shorter.
- *
- * Return: 0, -ETIMEDOUT.
- */
-int gvm_member_tsc(struct gvm_member *m, unsigned int peer, int64_t *ahead, uint64_t *error);
+/** gvm_member_ping() - ask another member for its counter; the answer goes to the link's clock */
+void gvm_member_ping(struct gvm_member *m, unsigned int peer);
+
+/** gvm_member_clock() - what is known of another member's counter now */
+struct gvm_clock gvm_member_clock(struct gvm_member *m, unsigned int peer);
 
 /** gvm_member_thread() - start one without signals. Return: 0 or -errno. */
 int gvm_member_thread(pthread_t *t, void *(*fn)(void *), void *arg);

@@ -65,23 +65,11 @@ static int save(unsigned int id, struct gvm_remote *r, unsigned int from)
 	return ret;
 }
 
-/* What a member's counter has more than this one's. */
-static int ahead(unsigned int member, int64_t *ticks)
-{
-	uint64_t error;
-
-	*ticks = 0;
-	return member ? gvm_member_tsc(&vmm.m, member, ticks, &error) : 0;
-}
-
 static int load(unsigned int id, struct gvm_remote *r, unsigned int from, unsigned int to)
 {
-	int64_t old, new;
-	int ret = ahead(from, &old) ?: ahead(to, &new);
+	int ret;
 
-	if (ret)
-		return ret;
-	r->state.tsc_offset += old - new;
+	r->state.tsc_offset += gvm_time_ahead(from) - gvm_time_ahead(to);
 	if (to) {
 		ret = call(id, to, GVM_MSG_LOAD, &r->state, sizeof(r->state));
 	} else {
@@ -198,6 +186,7 @@ static int move_now(unsigned int id, struct gvm_remote *r)
 		return ret;
 	}
 	r->stop_us = stopped;
+	gvm_time_lock();
 	do {
 		ret = do_step(id, r, &m);
 		if (ret && m.step != GVM_MOVE_SAVE && m.step != GVM_MOVE_LOAD)
@@ -206,6 +195,7 @@ static int move_now(unsigned int id, struct gvm_remote *r)
 		if (m.step == GVM_MOVE_LOAD && !ret)
 			exchange(id, r, &m);
 	} while (done(r, ret, &m));
+	gvm_time_unlock();
 	errno = EINTR;
 	return -1;
 }

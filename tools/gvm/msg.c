@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "clock.h"
 #include "move.h"
 #include "msg.h"
 
@@ -33,6 +34,7 @@ union fixed {
 	struct gvm_msg_region region;
 	struct gvm_msg_slot slot;
 	struct gvm_msg_tsc tsc;
+	struct gvm_msg_drift drift;
 	struct gvm_msg_irq irq;
 	struct gvm_msg_ping ping;
 	struct gvm_state state;
@@ -219,6 +221,8 @@ static int fixed_size(enum gvm_msg_type type)
 		return sizeof(struct gvm_msg_slot);
 	case GVM_MSG_TSC:
 		return sizeof(struct gvm_msg_tsc);
+	case GVM_MSG_DRIFT:
+		return sizeof(struct gvm_msg_drift);
 	case GVM_MSG_IRQ:
 		return sizeof(struct gvm_msg_irq);
 	case GVM_MSG_PING:
@@ -269,6 +273,9 @@ static bool body_ok(const struct gvm_head *h, const void *payload)
 		return region_ok(&m.region);
 	case GVM_MSG_SLOT:
 		return slot_ok(&m.slot);
+	case GVM_MSG_DRIFT:
+		return !for_vcpu && m.drift.ticks <= GVM_CLOCK_STEP &&
+		       m.drift.ticks >= -GVM_CLOCK_STEP;
 	case GVM_MSG_TSC:
 	case GVM_MSG_SAVE:
 	case GVM_MSG_KICK:

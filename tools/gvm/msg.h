@@ -34,6 +34,7 @@
 	X(REGION)	/* request: map a file of dsmfs */			\
 	X(SLOT)		/* request: set or delete a memory slot */		\
 	X(TSC)		/* request: set a vCPU's TSC offset */			\
+	X(DRIFT)	/* request: set the TSC of the vCPUs there forward or back */ \
 	X(RUN)		/* request: KVM_RUN, see gvm_run_size(); reply likewise */ \
 	X(SAVE)		/* request: a vCPU's state; reply: struct gvm_state */	\
 	X(LOAD)		/* request: the vCPU becomes real here, with that state */ \
@@ -143,6 +144,10 @@ struct gvm_msg_slot {
 
 struct gvm_msg_tsc {
 	uint64_t offset;	/* as in KVM_VCPU_TSC_OFFSET */
+};
+
+struct gvm_msg_drift {
+	int64_t ticks;		/* GVM_CLOCK_STEP at most, either way */
 };
 
 struct gvm_msg_irq {

@@ -335,8 +335,8 @@ int gvm_remote_ioctl(unsigned int id, unsigned long request, void *arg)
 	ret = request_on(id, call, request, arg);
 	saved = errno;
 	pthread_mutex_unlock(&r->lock);
-	if (ret >= 0 && call && call->request == KVM_SET_MSRS && gvm_vmm_has_tsc(arg)) {
-		int error = gvm_vmm_sync_tsc();
+	if (ret >= 0 && call && call->request == KVM_SET_MSRS && gvm_time_is_written(arg)) {
+		int error = gvm_time_sync();
 
 		if (error)
 			return fail(-error);

@@ -383,6 +383,18 @@ static void ask_server(uint32_t addr, const char *text, unsigned int port)
 		printf("%s:\n%.*s", text, (int)p.head.len, (char *)p.data);
 }
 
+/* What the VM itself says, a line for each other server. */
+static void ask_vm(const char *vm)
+{
+	static char answer[4096];
+	char *save, *s;
+
+	if (gvm_ask(vm, "clock", answer, sizeof(answer)) || strncmp(answer, "ok ", 3))
+		return;
+	for (s = strtok_r(answer + 3, ";", &save); s; s = strtok_r(NULL, ";", &save))
+		printf("\t%s\n", s + strspn(s, " "));
+}
+
 int gvm_status(int argc, char **argv)
 {
 	unsigned int port = gvm_option_number(&argc, argv, "--port", GVM_PORT, 65535);
@@ -398,8 +410,10 @@ int gvm_status(int argc, char **argv)
 	d = opendir(GVM_RUN_DIR);
 	while (d && (e = readdir(d))) {
 		snprintf(path, sizeof(path), GVM_RUN_DIR "/%.255s", e->d_name);
-		if (e->d_name[0] != '.' && alive(path, &pid))
-			printf("%s pid %d\n", e->d_name, (int)pid);
+		if (e->d_name[0] == '.' || !alive(path, &pid))
+			continue;
+		printf("%s pid %d\n", e->d_name, (int)pid);
+		ask_vm(e->d_name);
 	}
 	if (d)
 		closedir(d);

@@ -17,7 +17,6 @@
 #include "state.h"
 #include "vmm.h"
 
-#define MSR_TSC		0x10
 #define CPUID_MAX	256
 #define X2APIC_BIT	(1u << 21)
 
@@ -131,17 +130,6 @@ static int join_members(unsigned int i)
 	return gvm_vmm_call(i, &head, &peers, sizeof(peers));
 }
 
-static void report_tsc(unsigned int i)
-{
-	int64_t ahead;
-	uint64_t error;
-
-	if (gvm_member_tsc(&vmm.m, i, &ahead, &error))
-		gvm_member_end(&vmm.m, "member %u does not answer to pings", i);
-	gvm_log("%s: member %u's TSC is ahead by %lld, error at most %llu ticks", vmm.conf.vm, i,
-		(long long)ahead, (unsigned long long)error);
-}
-
 int gvm_vmm_create(int kvm_fd, unsigned long type)
 {
 	unsigned int i;
@@ -169,8 +157,12 @@ int gvm_vmm_create(int kvm_fd, unsigned long type)
 			close(fd);
 			return fail(-r);
 		}
-		report_tsc(i);
+		if (gvm_time_begin(i))
+			gvm_member_end(&vmm.m, "member %u does not answer to pings", i);
 	}
+	r = gvm_time_start();
+	if (r)
+		gvm_member_end(&vmm.m, "no thread for the TSC: %s", strerror(-r));
 	r = gvm_ctl_start();
 	if (r)
 		gvm_log("%s: %s/ctl: %s: gvm move will not find it", vmm.conf.vm, vmm.run_dir,
@@ -456,53 +448,6 @@ int gvm_vmm_vcpu_of(int fd)
 			return id;
 	}
 	return -1;
-}
-
-bool gvm_vmm_has_tsc(const struct kvm_msrs *msrs)
-{
-	unsigned int i;
-
-	for (i = 0; i < msrs->nmsrs; i++)
-		if (msrs->entries[i].index == MSR_TSC)
-			return true;
-	return false;
-}
-
-static int remote_tsc(unsigned int id, uint64_t offset)
-{
-	struct gvm_head head = { .type = GVM_MSG_TSC, .vcpu = id };
-	struct gvm_msg_tsc msg;
-	int64_t ahead;
-	uint64_t error;
-	int r;
-
-	r = gvm_member_tsc(&vmm.m, vmm.m.vcpu[id].owner, &ahead, &error);
-	if (r)
-		return r;
-	msg.offset = offset - ahead;
-	return gvm_vmm_call(vmm.m.vcpu[id].owner, &head, &msg, sizeof(msg));
-}
-
-int gvm_vmm_sync_tsc(void)
-{
-	uint64_t offset;
-	unsigned int id;
-	int r;
-
-	pthread_mutex_lock(&vmm.lock);
-	r = gvm_state_tsc(vmm.m.vcpu[vmm.first_vcpu].fd, KVM_GET_DEVICE_ATTR, &offset);
-	for (id = 0; id < GVM_VCPUS_MAX && !r; id++) {
-		if (vmm.m.vcpu[id].fd < 0 || id == vmm.first_vcpu)
-			continue;
-		if (vmm.m.vcpu[id].owner)
-			r = remote_tsc(id, offset);
-		else
-			r = gvm_state_tsc(vmm.m.vcpu[id].fd, KVM_SET_DEVICE_ATTR, &offset);
-	}
-	pthread_mutex_unlock(&vmm.lock);
-	if (r)
-		gvm_log("%s: TSC of vCPU %u: %s", vmm.conf.vm, id - 1, strerror(-r));
-	return r;
 }
 
 static bool has_x2apic(const struct kvm_cpuid2 *cpuid)

@@ -77,18 +77,6 @@ int gvm_vmm_vcpu(unsigned int id, unsigned long request, void *arg);
  */
 int64_t gvm_vmm_call(unsigned int member, struct gvm_head *head, const void *data, size_t len);
 
-/**
- * gvm_vmm_sync_tsc() - give all vCPUs the first one's TSC
- *
- * After the VMM wrote the TSC of any vCPU, with the vCPUs out of the guest.
- *
- * Return: 0 or -errno.
- */
-int gvm_vmm_sync_tsc(void);
-
-/** gvm_vmm_has_tsc() - does KVM_SET_MSRS's argument write the TSC? */
-bool gvm_vmm_has_tsc(const struct kvm_msrs *msrs);
-
 /** gvm_vmm_vcpu_of() - the vCPU whose file descriptor the VMM uses, or -1 */
 int gvm_vmm_vcpu_of(int fd);
 
@@ -111,6 +99,42 @@ void gvm_remote_unmapped(void *addr, size_t len);
 
 /** gvm_remote_ioctl() - a request on it */
 int gvm_remote_ioctl(unsigned int id, unsigned long request, void *arg);
+
+/* time.c */
+
+/** gvm_time_begin() - measure another member's TSC before there are vCPUs. Return: 0, -ETIMEDOUT. */
+int gvm_time_begin(unsigned int member);
+
+/** gvm_time_start() - begin to correct what drifts. Return: 0 or -errno. */
+int gvm_time_start(void);
+
+/**
+ * gvm_time_ahead() - what a member's counter has more than this one's, as offsets have it built in
+ * @member:	which
+ *
+ * Context: gvm_time_lock() held, if an offset is to be made of it.
+ * Return: ticks.
+ */
+int64_t gvm_time_ahead(unsigned int member);
+
+/** gvm_time_lock() - until gvm_time_unlock() no offset is corrected. Context: vmm.lock not held. */
+void gvm_time_lock(void);
+void gvm_time_unlock(void);
+
+/**
+ * gvm_time_sync() - give all vCPUs the first one's TSC
+ *
+ * After the VMM wrote the TSC of any vCPU, with the vCPUs out of the guest.
+ *
+ * Return: 0 or -errno.
+ */
+int gvm_time_sync(void);
+
+/** gvm_time_is_written() - does KVM_SET_MSRS's argument write the TSC? */
+bool gvm_time_is_written(const struct kvm_msrs *msrs);
+
+/** gvm_time_status() - what the operator may want to know. Return: characters. */
+size_t gvm_time_status(char *text, size_t size);
 
 /* moving.c */
 

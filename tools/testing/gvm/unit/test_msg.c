@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "cover.h"
 #include "move.h"
 #include "msg.h"
@@ -170,6 +171,18 @@ TEST(start_and_stop)
 	TAKEN(STOP, GVM_NO_VCPU, stop);
 	check_lengths();
 	BAD(STOP, GVM_NO_VCPU, stop, vm[0] = '.');
+}
+
+TEST(drift)
+{
+	struct gvm_msg_drift d = { .ticks = -GVM_CLOCK_STEP };
+
+	TAKEN(DRIFT, GVM_NO_VCPU, d);
+	check_lengths();
+	REFUSED(DRIFT, 1, d);
+	BAD(DRIFT, GVM_NO_VCPU, d, ticks = -GVM_CLOCK_STEP - 1);
+	BAD(DRIFT, GVM_NO_VCPU, d, ticks = GVM_CLOCK_STEP + 1);
+	BAD(DRIFT, GVM_NO_VCPU, d, ticks = INT64_MIN);
 }
 
 TEST(probe)

@@ -417,6 +417,14 @@ static double median(double *v, int nr)
 	return v[nr / 2];
 }
 
+/* A debug kernel without a reference for its TSC counts ticks of 10 ms. */
+static bool clock_is_fine(void)
+{
+	struct timespec res;
+
+	return !clock_getres(CLOCK_MONOTONIC, &res) && !res.tv_sec && res.tv_nsec < 10000;
+}
+
 static void revoke_all(int fd)
 {
 	for (unsigned int i = 0; i < CT_NR_PAGES; i += CT_MAX_BATCH) {
@@ -545,7 +553,10 @@ TEST_F_TIMEOUT(coherent, time_of_a_revocation, 200)
 
 		ksft_print_msg("revoke 64 scattered pages, %s, %d CPUs: singly %.0f us, at once %.0f us, ratio %.1f\n",
 			       what[w], c.nr, one / 1e3, all / 1e3, one / all);
-		EXPECT_GT(one, all);
+		if (clock_is_fine())
+			EXPECT_GT(one, all);
+		else
+			ksft_print_msg("not judged: the clock is coarse\n");
 	}
 }
 
