@@ -138,10 +138,14 @@ size_t gvm_time_status(char *text, size_t size)
 		uint64_t error = gvm_clock_error(&c, __rdtsc());
 
 		len += snprintf(text + len, size - len,
-				"%sserver %u: TSC %+lld ticks, error at most %.1f us, rate %+lld to %+lld ppb, "
-				"%u corrections, %u jumps", i > 1 ? "; " : "", i,
-				(long long)c.applied, khz > 0 ? error * 1000.0 / khz : 0.0,
-				(long long)c.rate.lo, (long long)c.rate.hi, c.corrections, c.jumps);
+				"%sserver %u: TSC %+lld ticks, error at most %.1f us",
+				i > 1 ? "; " : "", i, (long long)c.applied,
+				khz > 0 ? error * 1000.0 / khz : 0.0);
+		if (len < size)
+			len += snprintf(text + len, size - len,
+					", rate %+lld to %+lld ppb, %u corrections, %u jumps",
+					(long long)c.rate.lo, (long long)c.rate.hi, c.corrections,
+					c.jumps);
 	}
 	return len < size ? len : size - 1;
 }
