@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from errno import ETIMEDOUT
 from typing import Optional
 
-from . import BUILD, TOP, ClusterError, initramfs, kernel, node, spawn
+from . import BUILD, TOP, ClusterError, initramfs, kernel, node, spawn, tsc
 from .pace import pace
 
 APPEND = ("console=ttyS0,115200 loglevel=7 panic=-1 no_timer_check nokaslr mitigations=off "
@@ -63,6 +63,10 @@ class Cluster:
         self.kernel = kernel.get(variant)
         self.initrd = initramfs.build(self.kernel)
         self.accel = spawn.accel(self.kernel.image, self.initrd)
+        # Without ACPI there is no clock to calibrate the TSC with but the PIT, and that fails on a
+        # loaded host: time would be counted in ticks of 10 ms.
+        khz = tsc.khz() if pace.slow and self.accel == "tcg" else None
+        self.append += f" tsc_early_khz={khz}" if khz else ""
 
     def __enter__(self) -> "Cluster":
         try:
