@@ -13,6 +13,7 @@
 #define TRAMPOLINE	0x8000	/* where SIPI sends the other CPUs */
 #define PAYLOAD		0x10000	/* its image, entered here in 64-bit mode */
 #define RAM_BYTES	(16 << 20)
+#define FILL_AT		(4 << 20)	/* to the end: nothing else is there */
 #define SLOT_AT		0x40000000u	/* memory that comes and goes */
 #define SLOT_BYTES	(1 << 20)
 #define MMIO_AT		0xd0000000u	/* registers: what was written is read */
@@ -93,6 +94,7 @@ struct request {
 	X(mp,		"message passing")					\
 	X(atomics,	"a counter all CPUs add to")				\
 	X(tables,	"page tables that all CPUs walk")			\
+	X(fill,		"much memory: written, read by all CPUs, each changes its share") \
 	X(timer,	"APIC timer of each CPU, among IPIs")			\
 	X(tsc,		"TSC never goes back from CPU to CPU")			\
 	X(kick,		"kicks of each CPU by signal")				\
