@@ -553,11 +553,11 @@ TEST_F_TIMEOUT(coherent, time_of_a_revocation, 200)
 
 		ksft_print_msg("revoke 64 scattered pages, %s, %d CPUs: singly %.0f us, at once %.0f us, ratio %.1f\n",
 			       what[w], c.nr, one / 1e3, all / 1e3, one / all);
-		if (clock_is_fine()) {
-			EXPECT_GT(one, all);
-		} else {
+		if (!clock_is_fine()) {
 			ksft_print_msg("not judged: the clock is coarse\n");
+			continue;
 		}
+		EXPECT_GT(one, all);
 	}
 }
 
