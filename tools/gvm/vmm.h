@@ -112,6 +112,20 @@ void gvm_remote_unmapped(void *addr, size_t len);
 /** gvm_remote_ioctl() - a request on it */
 int gvm_remote_ioctl(unsigned int id, unsigned long request, void *arg);
 
+/* doorbell.c */
+
+/**
+ * gvm_doorbell_request() - KVM_IOEVENTFD, on all members
+ * @e:		argument
+ *
+ * Context: vmm.lock held.
+ * Return: 0 or -errno.
+ */
+int gvm_doorbell_request(const struct kvm_ioeventfd *e);
+
+/** gvm_doorbell_came() - another member's doorbell was rung. Return: 0 or -errno. */
+int gvm_doorbell_came(struct gvm_member *m, unsigned int peer, const struct gvm_msg_doorbell *msg);
+
 /* moving.c */
 
 /**
