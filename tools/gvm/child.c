@@ -3,7 +3,7 @@
  * A member on a server that is not the VMM's: one process a VM, started by the agent.
  *
  * Threads: this file's listener; one for the VM's requests; one for each vCPU that is real here
- * (vcpu.c); one a link and one a stub. Any of them ends the process when it cannot go on, and
+ * (vcpu.c); one a link and one a stub; one for all doorbells (ringer.c). Any of them ends the process when it cannot go on, and
  * the kernel takes the VM, its memory and its connections along.
  */
 #include <errno.h>
@@ -185,6 +185,8 @@ int64_t gvm_child_ioctl(unsigned int vcpu, struct gvm_packet *p, size_t *len)
 		return -EINVAL;
 	if (call->request == KVM_GET_DIRTY_LOG)
 		return dirty_log(p, len);
+	if (call->request == KVM_IOEVENTFD)
+		return gvm_ringer_set((void *)p->data);
 	if (call->all)
 		return gvm_member_config(&child.m, vcpu, call,
 					 (void *)gvm_call_arg(call, p->data));

@@ -67,6 +67,15 @@ void gvm_child_pause(void);
 /** gvm_child_resume() - undo gvm_child_pause() */
 void gvm_child_resume(void);
 
+/**
+ * gvm_ringer_set() - assign or deassign a doorbell here
+ * @e:		as the VMM gave it, but @fd is the doorbell's number
+ *
+ * Context: the thread of the VM's requests.
+ * Return: 0 if it is assigned; when deassigned, how often it was rung here; -errno.
+ */
+int64_t gvm_ringer_set(const struct kvm_ioeventfd *e);
+
 /** gvm_child_gate_init() - before any vCPU */
 void gvm_child_gate_init(void);
 

@@ -193,6 +193,16 @@ struct gvm_clock gvm_member_clock(struct gvm_member *m, unsigned int peer)
 	return c;
 }
 
+static void take_doorbell(struct gvm_link *l, const struct gvm_msg_doorbell *msg)
+{
+	const struct gvm_member_ops *ops = l->m->ops;
+	int r = ops->doorbell ? ops->doorbell(l->m, l->peer, msg) : -EPROTO;
+
+	if (r)
+		gvm_member_end(l->m, "member %u: doorbell %u: %s", l->peer, msg->number,
+			       strerror(-r));
+}
+
 static void dispatch(struct gvm_link *l, const struct gvm_head *h)
 {
 	const void *data = h + 1;
@@ -204,6 +214,9 @@ static void dispatch(struct gvm_link *l, const struct gvm_head *h)
 		break;
 	case GVM_MSG_KICK:
 		l->m->ops->kick(l->m, h->vcpu, h->seq);
+		break;
+	case GVM_MSG_DOORBELL:
+		take_doorbell(l, data);
 		break;
 	case GVM_MSG_PING:
 		ping = *(const struct gvm_msg_ping *)data;

@@ -63,11 +63,15 @@ struct gvm_link {
 /**
  * struct gvm_member_ops - what differs between the VMM's member and an agent's
  * @kick:	KICK came; in a link's thread
+ * @doorbell:	DOORBELL came, returns 0 or -errno, which ends the member; in a link's thread; may be
+ *		NULL: nobody may send one
  * @tick:	about every 10 ms on agents, in link 0's thread; may be NULL
  * @end:	the member ends: does not return
  */
 struct gvm_member_ops {
 	void (*kick)(struct gvm_member *m, unsigned int vcpu, uint32_t seq);
+	int (*doorbell)(struct gvm_member *m, unsigned int peer,
+			const struct gvm_msg_doorbell *msg);
 	void (*tick)(struct gvm_member *m);
 	void (*end)(struct gvm_member *m, const char *reason);
 };

@@ -17,6 +17,7 @@ _Static_assert(sizeof(struct gvm_msg_peers) == 128, "struct gvm_msg_peers");
 _Static_assert(sizeof(struct gvm_msg_region) == 48, "struct gvm_msg_region");
 _Static_assert(sizeof(struct gvm_msg_slot) == 40, "struct gvm_msg_slot");
 _Static_assert(sizeof(struct gvm_msg_irq) == 8, "struct gvm_msg_irq");
+_Static_assert(sizeof(struct gvm_msg_doorbell) == 16, "struct gvm_msg_doorbell");
 
 #define PAGE		4096
 #define SPACES		2	/* address spaces: the ordinary one, SMM's */
@@ -36,6 +37,7 @@ union fixed {
 	struct gvm_msg_tsc tsc;
 	struct gvm_msg_drift drift;
 	struct gvm_msg_irq irq;
+	struct gvm_msg_doorbell doorbell;
 	struct gvm_msg_ping ping;
 	struct gvm_state state;
 };
@@ -153,6 +155,11 @@ static bool irq_ok(const struct gvm_msg_irq *m)
 	}
 }
 
+static bool doorbell_ok(const struct gvm_msg_doorbell *m)
+{
+	return m->number <= INT32_MAX && !m->pad && m->count && m->count <= INT64_MAX;
+}
+
 ssize_t gvm_run_size(const void *run)
 {
 	const struct kvm_run *r = run;
@@ -225,6 +232,8 @@ static int fixed_size(enum gvm_msg_type type)
 		return sizeof(struct gvm_msg_drift);
 	case GVM_MSG_IRQ:
 		return sizeof(struct gvm_msg_irq);
+	case GVM_MSG_DOORBELL:
+		return sizeof(struct gvm_msg_doorbell);
 	case GVM_MSG_PING:
 	case GVM_MSG_PONG:
 		return sizeof(struct gvm_msg_ping);
@@ -284,6 +293,8 @@ static bool body_ok(const struct gvm_head *h, const void *payload)
 		return for_vcpu && gvm_state_ok(&m.state);
 	case GVM_MSG_IRQ:
 		return for_vcpu && irq_ok(&m.irq);
+	case GVM_MSG_DOORBELL:
+		return !for_vcpu && doorbell_ok(&m.doorbell);
 	case GVM_MSG_RUN:
 		return for_vcpu && !gvm_run_check(payload, h->len);
 	case GVM_MSG_IOCTL:

@@ -41,6 +41,7 @@
 	X(ROLE)		/* request: a vCPU is real elsewhere */			\
 	X(KICK)		/* one way: end RUN seq */				\
 	X(IRQ)		/* one way: an interrupt for a vCPU */			\
+	X(DOORBELL)	/* one way: a doorbell was rung here, so often */	\
 	X(PING)		/* one way: seq, own TSC */				\
 	X(PONG)		/* one way: answer, with the receiver's TSC */		\
 	X(BYE)		/* one way: reason, as text; the VM ends */
@@ -92,8 +93,11 @@ struct gvm_msg_hello {
 	char vm[GVM_NAME_MAX + 1];	/* GVM_CHAN_AGENT: may be all zero */
 };
 
-/* STATUS, SAVE and KICK have no payload; that of PROBE is struct gvm_msg_peer; that of LOAD is struct gvm_state; that of IOCTL is in
- * abi.h; that of BYE is up to GVM_TEXT_MAX bytes of text, without the NUL and control characters.
+/*
+ * STATUS, SAVE and KICK have no payload; that of PROBE is struct gvm_msg_peer; that of LOAD is
+ * struct gvm_state. That of IOCTL is in abi.h, with the doorbell's number for KVM_IOEVENTFD's fd;
+ * when that deassigns, the reply's result is how often the doorbell was rung there. That of BYE is
+ * up to GVM_TEXT_MAX bytes of text, without the NUL and control characters.
  */
 
 struct gvm_msg_start {
@@ -154,6 +158,12 @@ struct gvm_msg_irq {
 	uint32_t vector;	/* fixed: from 16; SIPI: page of the start; others: 0 */
 	uint16_t mode;		/* 0 fixed, 2 SMI, 4 NMI, 5 INIT, 6 SIPI */
 	uint16_t level;		/* 1: level-triggered; fixed only */
+};
+
+struct gvm_msg_doorbell {
+	uint32_t number;	/* as in kvm_ioeventfd.fd of the IOCTL that assigned it, not negative */
+	uint32_t pad;
+	uint64_t count;		/* not 0, and no more than INT64_MAX */
 };
 
 struct gvm_msg_ping {

@@ -44,6 +44,7 @@ static void on_end(struct gvm_member *m, const char *reason)
 
 static const struct gvm_member_ops ops = {
 	.kick = on_kick,
+	.doorbell = gvm_doorbell_came,
 	.end = on_end,
 };
 
@@ -378,6 +379,8 @@ static int enable_cap_ok(const struct kvm_enable_cap *cap)
 
 static int special(const struct gvm_call *call, void *arg)
 {
+	int r;
+
 	switch (call->request) {
 	case KVM_CREATE_VCPU:
 		return create_vcpu((uintptr_t)arg);
@@ -387,6 +390,9 @@ static int special(const struct gvm_call *call, void *arg)
 		return dirty_log(call, arg);
 	case KVM_CHECK_EXTENSION:
 		return extension(vmm.m.vm_fd, call->request, arg);
+	case KVM_IOEVENTFD:
+		r = gvm_doorbell_request(arg);
+		return r ? fail(-r) : 0;
 	default:
 		if (gvm_raw_ioctl(vmm.m.vm_fd, call->request, arg) < 0)
 			return -1;

@@ -136,6 +136,20 @@ bool gvm_time_is_written(const struct kvm_msrs *msrs);
 /** gvm_time_status() - what the operator may want to know. Return: characters. */
 size_t gvm_time_status(char *text, size_t size);
 
+/* doorbell.c */
+
+/**
+ * gvm_doorbell_request() - KVM_IOEVENTFD, on all members
+ * @e:		argument
+ *
+ * Context: vmm.lock held.
+ * Return: 0 or -errno.
+ */
+int gvm_doorbell_request(const struct kvm_ioeventfd *e);
+
+/** gvm_doorbell_came() - another member's doorbell was rung. Return: 0 or -errno. */
+int gvm_doorbell_came(struct gvm_member *m, unsigned int peer, const struct gvm_msg_doorbell *msg);
+
 /* moving.c */
 
 /**

@@ -30,7 +30,10 @@ static size_t payload_size(struct gvm_head *h, uint8_t *payload)
 	if (h->type == GVM_MSG_IOCTL)
 		return ioctl_payload(h, payload);
 	payload[0] = fuzz_rnd(4);
-	strcpy((char *)payload + (h->type == GVM_MSG_HELLO ? 8 : 0), "vm");
+	if (h->type == GVM_MSG_DOORBELL)
+		payload[8] = 1;
+	else
+		strcpy((char *)payload + (h->type == GVM_MSG_HELLO ? 8 : 0), "vm");
 	return sizes[fuzz_rnd(sizeof(sizes) / sizeof(sizes[0]))];
 }
 

@@ -26,8 +26,6 @@ static struct {
 static pthread_mutex_t pins_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct kvm_irq_routing_entry irqfd_route[MAX_CPUS];
 static int irqfds[MAX_CPUS];
-static int doorbell = -1;
-static uint64_t doorbell_exits;
 
 static struct kvm_irq_routing_entry msi_route(uint32_t gsi, uint32_t cpu, uint32_t data)
 {
@@ -148,32 +146,6 @@ void device_eoi(uint32_t vector)
 		say("# EOI exit for vector %x, which no pin has", vector);
 }
 
-void device_doorbell(void)
-{
-	__atomic_add_fetch(&doorbell_exits, 1, __ATOMIC_SEQ_CST);
-}
-
-static void doorbell_create(void)
-{
-	struct kvm_ioeventfd e = { .addr = PORT_DOORBELL, .len = 4, .flags = KVM_IOEVENTFD_FLAG_PIO };
-
-	doorbell = must(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-	e.fd = doorbell;
-	must(ioctl(vm.fd, KVM_IOEVENTFD, &e));
-	e.addr = MMIO_DOORBELL;
-	e.flags = 0;
-	must(ioctl(vm.fd, KVM_IOEVENTFD, &e));
-}
-
-static int doorbells(void)
-{
-	uint64_t n = 0;
-
-	if (read(doorbell, &n, sizeof(n)) < 0)
-		n = 0;
-	return n + __atomic_exchange_n(&doorbell_exits, 0, __ATOMIC_SEQ_CST);
-}
-
 static int each_time(const struct request *r, int (*work)(struct vcpu *v))
 {
 	uint32_t i;
@@ -198,6 +170,15 @@ static int slot_again(const struct request *r)
 	return 0;
 }
 
+static int doorbell(const struct request *r)
+{
+	if (r->pin >= NR_DOORS)
+		return -1;
+	if (r->op == REQ_DOOR_SET)
+		return doorbell_set(r->pin, r->count);
+	return r->op == REQ_DOOR_RUNG ? doorbell_rung(r->pin) : doorbell_exits(r->pin);
+}
+
 static int serve(const struct request *r)
 {
 	switch ((enum request_op)r->op) {
@@ -215,8 +196,10 @@ static int serve(const struct request *r)
 		return each_time(r, vcpu_check_state);
 	case REQ_SLOT:
 		return slot_again(r);
-	case REQ_DOORBELL:
-		return doorbells();
+	case REQ_DOOR_SET:
+	case REQ_DOOR_RUNG:
+	case REQ_DOOR_EXITS:
+		return doorbell(r);
 	}
 	errno = EINVAL;
 	return -1;
@@ -260,7 +243,7 @@ void device_start(void)
 {
 	pthread_t thread;
 
-	doorbell_create();
+	doorbell_start();
 	if (pthread_create(&thread, NULL, device_main, NULL))
 		die("no thread");
 }

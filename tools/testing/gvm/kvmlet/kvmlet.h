@@ -80,6 +80,11 @@ void vcpu_dump_all(void);
 void device_start(void);
 void device_post(uint32_t addr);
 void device_eoi(uint32_t vector);
-void device_doorbell(void);
+
+void doorbell_start(void);
+int doorbell_set(uint32_t door, bool on);
+int doorbell_rung(uint32_t door);
+int doorbell_exits(uint32_t door);
+void doorbell_exit(uint32_t door);
 
 #endif

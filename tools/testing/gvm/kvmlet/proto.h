@@ -17,7 +17,7 @@
 #define SLOT_AT		0x40000000u	/* memory that comes and goes */
 #define SLOT_BYTES	(1 << 20)
 #define MMIO_AT		0xd0000000u	/* registers: what was written is read */
-#define MMIO_DOORBELL	0xd0001000u	/* an ioeventfd */
+#define MMIO_DOORBELL	0xd0001000u	/* doorbells in memory, one of each kind, DOOR_STEP apart */
 
 /* Ports. A request's address or a number is written, 32 bits. */
 enum {
@@ -30,8 +30,20 @@ enum {
 	PORT_END = 0xe6,	/* all is done */
 	PORT_ABORT = 0xe7,	/* cannot go on; address of the reason */
 	PORT_ECHO = 0x500,	/* 16 ports; what was written is read inverted */
-	PORT_DOORBELL = 0x600,	/* an ioeventfd */
+	PORT_DOORBELL = 0x600,	/* doorbells as those in memory */
 };
+
+/* Doorbells are ioeventfds. First those of ports, then those in memory, of each kind: */
+enum door_kind {
+	DOOR_PLAIN,		/* 4 bytes */
+	DOOR_MATCH,		/* 2 bytes that are DOOR_VALUE */
+	DOOR_ANY,		/* any length */
+	NR_DOOR_KINDS
+};
+
+#define NR_DOORS	(2 * NR_DOOR_KINDS)
+#define DOOR_STEP	16
+#define DOOR_VALUE	0x5a01
 
 struct info {
 	uint32_t nr_cpus;
@@ -50,7 +62,9 @@ enum request_op {
 	REQ_KICK,		/* kick cpu count times, each one seen before the next */
 	REQ_REGS,		/* stop cpu count times, read and write back its state */
 	REQ_SLOT,		/* delete SLOT_AT and set it again, count times */
-	REQ_DOORBELL,		/* result: doorbells since the last REQ_DOORBELL */
+	REQ_DOOR_SET,		/* assign doorbell pin, or, if count is 0, deassign it */
+	REQ_DOOR_RUNG,		/* result: rings of doorbell pin since this was asked last */
+	REQ_DOOR_EXITS,		/* result: writes that came to the VMM instead, likewise */
 };
 
 struct request {
@@ -71,7 +85,8 @@ struct request {
 	X(ap_up,	"bring-up of all CPUs by INIT and SIPI, x2APIC")	\
 	X(pio,		"port I/O from each CPU: widths, strings")		\
 	X(mmio,		"MMIO from each CPU")					\
-	X(doorbell,	"ioeventfd from each CPU")				\
+	X(doorbell,	"ioeventfds from each CPU: matching, not matching, deassigned")	\
+	X(doorbell_set,	"ioeventfds deassigned and assigned under all CPUs")	\
 	X(ipi_fixed,	"IPI, fixed, physical, each CPU to each other")		\
 	X(ipi_logical,	"IPI, fixed, logical: one CPU, and all")		\
 	X(ipi_others,	"IPI to all excluding self")				\

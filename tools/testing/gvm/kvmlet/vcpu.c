@@ -179,8 +179,8 @@ static void out_port(uint16_t port, uint32_t value)
 		say("# %s", text_at(value));
 		vcpu_dump_all();
 		die("the guest gives up: %s", text_at(value));
-	case PORT_DOORBELL:
-		device_doorbell();
+	case PORT_DOORBELL ... PORT_DOORBELL + DOOR_STEP * NR_DOOR_KINDS - 1:
+		doorbell_exit((port - PORT_DOORBELL) / DOOR_STEP);
 		break;
 	default:
 		die("output to port %x", port);
@@ -215,8 +215,8 @@ static void memory_io(struct kvm_run *run)
 	uint64_t at = run->mmio.phys_addr;
 	uint8_t *p = NULL;
 
-	if (at >= MMIO_DOORBELL && at < MMIO_DOORBELL + 4096) {
-		device_doorbell();
+	if (at >= MMIO_DOORBELL && at < MMIO_DOORBELL + DOOR_STEP * NR_DOOR_KINDS) {
+		doorbell_exit(NR_DOOR_KINDS + (at - MMIO_DOORBELL) / DOOR_STEP);
 		return;
 	}
 	if (at >= MMIO_AT && at + run->mmio.len <= MMIO_AT + sizeof(mmio))

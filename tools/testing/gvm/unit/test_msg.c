@@ -295,6 +295,21 @@ TEST(a_state)
 	BAD(LOAD, 1, s, lapic.regs[0x112] = 1);
 }
 
+TEST(doorbells)
+{
+	struct gvm_msg_doorbell b = { .number = INT32_MAX, .count = 1 };
+
+	TAKEN(DOORBELL, GVM_NO_VCPU, b);
+	check_lengths();
+	REFUSED(DOORBELL, 1, b);
+	BAD(DOORBELL, GVM_NO_VCPU, b, number = INT32_MAX + 1u);
+	BAD(DOORBELL, GVM_NO_VCPU, b, pad = 1);
+	BAD(DOORBELL, GVM_NO_VCPU, b, count = 0);
+	BAD(DOORBELL, GVM_NO_VCPU, b, count = INT64_MAX + 1ull);
+	b.count = INT64_MAX;
+	TAKEN(DOORBELL, GVM_NO_VCPU, b);
+}
+
 TEST(pings_replies_and_status)
 {
 	struct gvm_msg_ping p = { .tsc = 1 };

@@ -88,29 +88,6 @@ void test_mmio(void)
 	all_call(mmio_cpu, 0);
 }
 
-static void doorbell_cpu(uint64_t arg)
-{
-	uint32_t i;
-
-	(void)arg;
-	for (i = 0; i < info->rounds; i++) {
-		outl(PORT_DOORBELL, i);
-		*(volatile uint32_t *)(uintptr_t)MMIO_DOORBELL = i;
-	}
-}
-
-void test_doorbell(void)
-{
-	uint32_t want = 2 * info->rounds * nr_cpus(), got = 0;
-
-	ask_for((struct request){ .op = REQ_DOORBELL });
-	all_call(doorbell_cpu, 0);
-	wait_for((got += ask_for((struct request){ .op = REQ_DOORBELL })) >= want,
-		 "doorbell: %u of %u arrived", got, want);
-	if (got != want)
-		fail("doorbell: %u arrived, %u rung", got, want);
-}
-
 /* MSI */
 
 static bool send_msi(const struct shot *s)
