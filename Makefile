@@ -78,6 +78,9 @@ selftests: modules tools selftest-programs $(TESTMODS) ## all selftests of tests
 gvm-selftests: modules tools ## gvm's tests on emulated servers: [T="name…"] [NODES=] [KERNEL=]
 	@$(CLUSTER) run --list $(GVMTESTS) --kernel $(KERNEL) --cpus $(CPUS) --mem $(MEM) $(if $(NODES),--nodes $(NODES)) $(T)
 
+soak-gvm: modules tools ## N cycles of a guest over two servers: [GVM_SOAK=linux] [KERNEL=]
+	@N=$(N) KERNEL=$(KERNEL) scripts/soak-gvm.sh
+
 cluster: modules ## servers with dsmfs mounted, left running (end: cluster.py down)
 	@$(CLUSTER) up --name $(NAME) --kernel $(KERNEL) --cpus $(CPUS) --mem $(MEM) --nodes $(or $(NODES),2) --dsm
 
@@ -115,5 +118,5 @@ clean: ## remove build/ (kernels stay in ~/.cache/memos)
 	@rm -rf $(O)
 
 .PHONY: help deps modules kernel deb-kernel tools core-test gvm-unit tables exhaust sim sim-check sim-soak mutate fuzz \
-	selftest-programs coherent-test selftest selftests gvm-selftests cluster harness-test bench pingpong demo lint patches-check \
+	selftest-programs coherent-test selftest selftests gvm-selftests soak-gvm cluster harness-test bench pingpong demo lint patches-check \
 	fault-cost mm-selftests docs check clean

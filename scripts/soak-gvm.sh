@@ -1,0 +1,23 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Cycles of a guest over two servers, N of them; GVM_SOAK=linux: one Linux boot each, else kvmlet's.
+# What failed keeps its logs in build/logs/soak-<round>.
+set -u
+top=$(cd "$(dirname "$0")/.." && pwd)
+n=${N:-200} kernel=${KERNEL:-stock} each=5
+[ "${GVM_SOAK-}" = linux ] && each=1
+cd "$top" || exit 1
+done=0 failed=0 round=0
+begin=$(date +%s)
+while [ "$done" -lt "$n" ]; do
+	round=$((round + 1))
+	if ! tools/testing/qemu/cluster.py run --kernel "$kernel" \
+		--list tools/testing/selftests/gvm/tests.list soak; then
+		failed=$((failed + 1))
+		rm -rf "build/logs/soak-$round"
+		cp -r build/logs/soak "build/logs/soak-$round"
+	fi
+	done=$((done + each))
+done
+echo "$done cycles of ${GVM_SOAK:-kvmlet} on $kernel, $round rounds, $failed failed, $(($(date +%s) - begin)) s"
+[ "$failed" = 0 ]
