@@ -43,7 +43,7 @@ def test_interrupts(c):
     """Nothing lost, nothing twice: kvmlet counts each one."""
     last = c.nr_nodes - 1
     round_trip = [0, 1] if last == 1 else [1, 0, 2]
-    _under(c, "moveirq", [0, last], "ipi_fixed,ipi_all,ipi_masked,nmi,msi,irqfd,level,echo", 6,
+    _under(c, "moveirq", [0, last], "ipi_fixed,ipi_all,ipi_masked,nmi,msi,irqfd,level,echo,doorbell_set", 6,
            [(1, round_trip)], 10)
 
 
