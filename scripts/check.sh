@@ -23,7 +23,8 @@ part modules-patched modules KERNEL=qemu-patched
 part selftests-patched selftest KERNEL=qemu-patched \
 	T="hook adopt adopt-mm coherent mailbox mm gup resident litmus locks stress"
 part selftests-patched-3 selftest KERNEL=qemu-patched NODES=3 T="mm litmus stress"
-part gvm gvm-selftests T="control ends move"
+part gvm gvm-selftests T="control ends move clock adopted sum soak"
+part gvm-patched gvm-selftests KERNEL=qemu-patched T="boot adopted"
 part bench bench ARGS=--quick
 if [ -n "${FULL-}" ]; then
 	part fuzz fuzz
