@@ -96,6 +96,10 @@ pingpong: deps ## raw verbs round trips, the yardstick of bench
 demo: modules tools ## the two-minute tour
 	@scripts/demo.sh $(ARGS)
 
+demo-gvm: ## one Linux on two emulated servers; builds the patched kernel, then takes minutes
+	@$(MAKE) modules tools KERNEL=qemu-patched
+	@scripts/demo-gvm.sh
+
 lint: deps ## sparse, checkpatch, header, purity and syntax checks
 	@scripts/lint.sh
 
@@ -118,5 +122,5 @@ clean: ## remove build/ (kernels stay in ~/.cache/memos)
 	@rm -rf $(O)
 
 .PHONY: help deps modules kernel deb-kernel tools core-test gvm-unit tables exhaust sim sim-check sim-soak mutate fuzz \
-	selftest-programs coherent-test selftest selftests gvm-selftests soak-gvm cluster harness-test bench pingpong demo lint patches-check \
+	selftest-programs coherent-test selftest selftests gvm-selftests soak-gvm cluster harness-test bench pingpong demo demo-gvm lint patches-check \
 	fault-cost mm-selftests docs check clean

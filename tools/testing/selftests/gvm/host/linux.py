@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from vms import boot  # noqa: E402
+from vms import Agents, boot, check, guest  # noqa: E402
 
 
 def test_cpus(c):
@@ -25,3 +25,19 @@ def test_devices(c):
 
 def test_reboot(c):
     boot(c, "reboot", ["cpus", "reboot"], 900, reboots=True)
+
+
+def test_move(c):
+    """The second CPU goes to the first server and back while it is at work."""
+    with Agents(c) as a:
+        g = guest.Linux(c.kernel, ["count", "timer", "count", "cpus"], cpus=c.nr_nodes)
+        vm = a.linux("move", g)
+        vm.wait_for("tap: 1..", 400)
+        said = []
+        for server in (0, 1):
+            r = c[0].exec(a.running[0].job.argv[0], "move", "move", "1", str(server), timeout=60)
+            said.append(r.out.strip() or r.err.strip())
+        check(c, vm, 600)
+        a.nothing_left()
+    print("".join(f"# {x}\n" for x in said), end="")
+    assert all("paused for" in x for x in said), said
