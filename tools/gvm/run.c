@@ -104,6 +104,9 @@ static void parse_owners(struct gvm_conf *c, const char *list)
 		if (end == list || (*end && *end != ',') || n >= c->nr_members ||
 		    c->nr_vcpus == GVM_VCPUS_MAX)
 			gvm_die("--vcpus: indices of --servers are wanted, as 0,1,0,1");
+		/* It has the ring of coalesced MMIO, which the VMM maps, and the reference TSC. */
+		if (!c->nr_vcpus && n)
+			gvm_die("--vcpus: the first vCPU is on the first server, which is the VMM's");
 		c->owner[c->nr_vcpus++] = n;
 		list = *end ? end + 1 : end;
 	}
