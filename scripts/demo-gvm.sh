@@ -10,17 +10,9 @@ rm -rf "$log"
 tools/testing/qemu/cluster.py run --kernel qemu-patched \
 	--list tools/testing/selftests/gvm/tests.list boot &
 run=$!
-trap 'kill $run 2>/dev/null || true' INT TERM
-shown=0
-while kill -0 $run 2>/dev/null; do
-	guest=$(ls -t build/cluster/run-$run/logs/boot.guest 2>/dev/null || true)
-	if [ -n "$guest" ]; then
-		lines=$(wc -l <"$guest")
-		sed -n "$((shown + 1)),${lines}p" "$guest"
-		shown=$lines
-	fi
-	sleep 1
-done
+trap 'kill $run' INT TERM
+# The guest's console, from when there is one until the test ends; it is moved to $log then.
+tail -n +1 -F --pid=$run "build/cluster/run-$run/logs/boot.guest" 2>/dev/null
 wait $run
 echo
 echo "What the guest found: a NUMA node on each server."

@@ -11,8 +11,9 @@
  * Want of memory: a message that cannot be handled for want of a record, or
  * whose region the metadata has not announced here yet, or whose sender no view
  * has announced as a member, waits in the backlog, and all later ones of that
- * sender behind it; if the sender was restarted they are dropped.  Before the reserve for that is
- * used up, frames are refused: that costs a connection, and they come again.
+ * sender behind it; if the sender was restarted they are dropped.  Before the
+ * reserve for that is used up, frames are refused: that costs a connection, and
+ * they come again.
  *
  * Locking: dsm_entry.lock is taken with BH disabled, in process and softirq
  * context; inside it only the queues of the node layer, xa_lock of the region's

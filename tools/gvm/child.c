@@ -3,8 +3,8 @@
  * A member on a server that is not the VMM's: one process a VM, started by the agent.
  *
  * Threads: this file's listener; one for the VM's requests; one for each vCPU that is real here
- * (vcpu.c); one a link and one a stub; one for all doorbells (ringer.c). Any of them ends the process when it cannot go on, and
- * the kernel takes the VM, its memory and its connections along.
+ * (vcpu.c); one a link and one a stub; one for all doorbells (ringer.c). Any of them ends the
+ * process when it cannot go on, and the kernel takes the VM, its memory and its connections along.
  */
 #include <errno.h>
 #include <fcntl.h>

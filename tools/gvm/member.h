@@ -47,7 +47,6 @@ struct gvm_vcpu {
  * @heard_ms:	when something came last
  * @lock:	protects clock
  * @clock:	what its answers to pings say
- * @jumps_told:	of @clock; time.c
  */
 struct gvm_link {
 	struct gvm_member *m;
@@ -57,7 +56,6 @@ struct gvm_link {
 	int64_t heard_ms;
 	pthread_mutex_t lock;
 	struct gvm_clock clock;
-	unsigned int jumps_told;
 };
 
 /**

@@ -85,8 +85,8 @@ static int correct(unsigned int member, int64_t by)
 
 static void keep(unsigned int member)
 {
+	static unsigned int jumps_told[GVM_MEMBERS_MAX];
 	struct gvm_link *l = &vmm.m.link[member];
-	unsigned int jumps = l->jumps_told;
 	struct gvm_clock c;
 	int64_t by;
 	int r;
@@ -94,10 +94,10 @@ static void keep(unsigned int member)
 	gvm_member_ping(&vmm.m, member);
 	c = gvm_member_clock(&vmm.m, member);
 	/* One of another frequency jumps all the time. */
-	if (c.jumps != jumps && !(c.jumps & (c.jumps - 1)))
+	if (c.jumps != jumps_told[member] && !(c.jumps & (c.jumps - 1)))
 		gvm_log("%s: member %u's TSC jumped, or runs at a rate of its own (%u times)",
 			vmm.conf.vm, member, c.jumps);
-	l->jumps_told = c.jumps;
+	jumps_told[member] = c.jumps;
 	by = gvm_clock_correction(&c, __rdtsc());
 	if (!by || pthread_mutex_trylock(&time_lock))
 		return;

@@ -38,4 +38,6 @@ def test_clock(c):
         assert error > 0
         assert low <= 0 <= high, f"the rate is 0, and not from {low} to {high} ppb"
         assert not jumps
-    assert last[3] - last[2] < seen[0][3] - seen[0][2], "nothing was learnt of the rate"
+    # What so many us in so many s leave open of the rate, if it is less than is open at first anyhow.
+    if 2 * max(x[1] for x in seen) / SECONDS < 100:
+        assert last[3] - last[2] < seen[0][3] - seen[0][2], "nothing was learnt of the rate"
