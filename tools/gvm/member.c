@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include "complete.h"
 #include "member.h"
 #include "raw.h"
 #include "state.h"
@@ -349,11 +350,18 @@ int gvm_member_config(struct gvm_member *m, unsigned int id, const struct gvm_ca
 	return r ? r : ret;
 }
 
+int gvm_member_complete(struct gvm_member *m, unsigned int id)
+{
+	struct gvm_vcpu *v = vcpu_of(m, id);
+
+	return v && v->owner == m->self ? gvm_complete(v->fd, v->run, &v->fired) : -ENOENT;
+}
+
 int gvm_member_save(struct gvm_member *m, unsigned int id, struct gvm_state *s)
 {
 	struct gvm_vcpu *v = vcpu_of(m, id);
 
-	return v && v->owner == m->self ? gvm_state_save(m->kvm_fd, v->fd, v->run, s) : -ENOENT;
+	return v && v->owner == m->self ? gvm_state_save(m->kvm_fd, v->fd, v->fired, s) : -ENOENT;
 }
 
 int gvm_member_load(struct gvm_member *m, unsigned int id, const struct gvm_state *s)

@@ -26,6 +26,7 @@ struct gvm_member;
  * @init_to:	where its last INIT was forwarded; the SIPI must not overtake it
  * @fd:		KVM's file here, -1: not created
  * @run:	its kvm_run here
+ * @fired:	its APIC timer, as gvm_member_complete() found it
  * @stub:	what it needs to be a stub here
  * @private:	of vcpu.c or remote.c
  */
@@ -34,6 +35,7 @@ struct gvm_vcpu {
 	unsigned int init_to;
 	int fd;
 	struct kvm_run *run;
+	bool fired;
 	struct gvm_stub *stub;
 	void *private;
 };
@@ -132,10 +134,13 @@ int gvm_member_vcpu(struct gvm_member *m, unsigned int id, unsigned int owner);
 int gvm_member_config(struct gvm_member *m, unsigned int id, const struct gvm_call *call,
 		      void *arg);
 
+/** gvm_member_complete() - gvm_complete() of a vCPU that is real here */
+int gvm_member_complete(struct gvm_member *m, unsigned int id);
+
 /**
  * gvm_member_save() - the state of a vCPU that is real here, and out of the guest
  * @m:		member
- * @id:		vCPU
+ * @id:		vCPU, completed
  * @s:		out
  *
  * Return: 0; -EAGAIN if it cannot be moved just now; -errno.

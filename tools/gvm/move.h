@@ -2,7 +2,7 @@
 /*
  * Moving a vCPU: what a state is, when it can be moved, and in which order it is done. No I/O.
  *
- *	COMPLETE	at the old owner: KVM_RUN that only completes I/O
+ *	COMPLETE	at the old owner: KVM_RUN that runs no guest code
  *	SAVE		at the old owner: its state, if it can be moved just now
  *	LOAD		at the new owner: its stub becomes the real vCPU
  *	LEAVE		at the old owner: the real vCPU becomes a stub that forwards to the new owner
@@ -75,7 +75,7 @@ uint32_t gvm_state_timer(const struct kvm_lapic_state *lapic);
 /** gvm_state_ran_out() - is it a one-shot timer that has run out, now or long ago? */
 bool gvm_state_ran_out(const struct kvm_lapic_state *lapic);
 
-/** gvm_state_fire_again() - it has run out, but its interrupt may not be in the IRR yet */
+/** gvm_state_fire_again() - it has run out, but has not interrupted: it does so once it is loaded */
 void gvm_state_fire_again(struct kvm_lapic_state *lapic);
 
 /** gvm_state_reg() - a register of the APIC, by its offset */
@@ -132,7 +132,7 @@ unsigned int gvm_move_where(const struct gvm_move *m);
 /**
  * gvm_move_done() - the step was done
  * @m:		move
- * @result:	COMPLETE: of KVM_RUN; others: 0, -EAGAIN (later) or -errno
+ * @result:	COMPLETE: of gvm_complete(); others: 0, -EAGAIN (later) or -errno
  *
  * Return: true if the next step is to be done at once; false: the vCPU is the VMM's again.
  */

@@ -2,12 +2,12 @@
 /*
  * Moving a vCPU: the steps of move.h, done by the VMM's vCPU thread when it enters KVM_RUN.
  *
- * Only there is the state whole: what the VMM has to say to the last exit is in kvm_run, and a
- * KVM_RUN with immediate_exit takes it in. Whoever wants the move kicks the vCPU out, and again,
+ * Only there is the state whole: what the VMM has to say to the last exit is in kvm_run, and
+ * gvm_complete() takes it in. Whoever wants the move kicks the vCPU out, and again,
  * ever later, as long as it cannot be moved: meanwhile the guest goes on.
  *
- * immediate_exit is the VMM's as well. It is cleared here only before KVM_RUN returns EINTR, which
- * is all that a kick of the VMM's wants; a VMM takes an EINTR that it did not ask for.
+ * immediate_exit is the VMM's as well. It is cleared only before KVM_RUN returns EINTR, which is
+ * all that a kick of the VMM's wants; a VMM takes an EINTR that it did not ask for.
  */
 #include <errno.h>
 #include <signal.h>
@@ -48,8 +48,6 @@ static int save(unsigned int id, struct gvm_remote *r, unsigned int from)
 
 	if (!from) {
 		ret = gvm_member_save(&vmm.m, id, &r->state);
-		if (gvm_remote_mask(id, true))
-			return -EIO;
 	} else {
 		ret = call(id, from, GVM_MSG_SAVE, NULL, 0);
 		if (!ret || ret == -EAGAIN) {
@@ -149,6 +147,7 @@ static bool done(struct gvm_remote *r, int result, struct gvm_move *m)
 	pthread_mutex_lock(&r->move_lock);
 	again = gvm_move_done(&r->move, result);
 	*m = r->move;
+	r->trying = false;
 	if (result == -EAGAIN && r->move.step == GVM_MOVE_COMPLETE) {
 		r->wanted = false;
 		r->tries++;
@@ -159,11 +158,9 @@ static bool done(struct gvm_remote *r, int result, struct gvm_move *m)
 	return again;
 }
 
-/* KVM_RUN; what kicked it out for a move is gone when it returns EINTR. */
-static int enter(unsigned int id, struct gvm_remote *r)
+/* What kicked it out for a move is gone when KVM_RUN returns EINTR. */
+static int unkick(unsigned int id, struct gvm_remote *r, int ret)
 {
-	int ret = gvm_remote_enter(id);
-
 	if (ret < 0 && errno == EINTR && r->kicked) {
 		r->kicked = false;
 		gvm_remote_page(id)->immediate_exit = 0;
@@ -171,20 +168,32 @@ static int enter(unsigned int id, struct gvm_remote *r)
 	return ret;
 }
 
+/* Return: whether the vCPU's state is whole; else *ret and errno are what KVM_RUN returned. */
+static bool complete(unsigned int id, struct gvm_remote *r, int *ret, struct gvm_move *m)
+{
+	int saved;
+
+	pthread_mutex_lock(&r->move_lock);
+	r->trying = true;
+	r->busy = "it is kicked all the time";
+	pthread_mutex_unlock(&r->move_lock);
+	*ret = gvm_remote_complete(id);
+	saved = errno;
+	if (done(r, *ret < 0 ? -saved : *ret, m))
+		return true;
+	errno = saved == EAGAIN ? EINTR : saved;
+	unkick(id, r, *ret);
+	return false;
+}
+
 static int move_now(unsigned int id, struct gvm_remote *r)
 {
 	int64_t kicked = r->kicked_us, stopped = kicked < r->left_us ? kicked : r->left_us;
 	struct gvm_move m;
-	int ret, saved;
+	int ret;
 
-	r->kicked = true;
-	gvm_remote_page(id)->immediate_exit = 1;
-	ret = enter(id, r);
-	saved = errno;
-	if (!done(r, ret < 0 ? -errno : ret, &m)) {
-		errno = saved;
+	if (!complete(id, r, &ret, &m))
 		return ret;
-	}
 	r->stop_us = stopped;
 	gvm_time_lock();
 	do {
@@ -197,7 +206,7 @@ static int move_now(unsigned int id, struct gvm_remote *r)
 	} while (done(r, ret, &m));
 	gvm_time_unlock();
 	errno = EINTR;
-	return -1;
+	return unkick(id, r, -1);
 }
 
 /* The thread that kicks needs the vCPU's, and its signal let through. */
@@ -231,7 +240,7 @@ int gvm_moving_run(unsigned int id)
 		r->pause_us = gvm_now_us() - r->stop_us;
 		done(r, 0, &m);
 	}
-	return enter(id, r);
+	return unkick(id, r, gvm_remote_enter(id));
 }
 
 static void wait_changed(struct gvm_remote *r)
@@ -251,7 +260,7 @@ static void kick(unsigned int id, struct gvm_remote *r)
 {
 	unsigned int doubled = r->tries < KICK_DOUBLE ? r->tries : KICK_DOUBLE;
 
-	if (gvm_now_us() - r->tried_us < KICK_MS * 1000ll << doubled)
+	if (r->trying || gvm_now_us() - r->tried_us < KICK_MS * 1000ll << doubled)
 		return;
 	r->wanted = true;
 	if (r->kicked_us == INT64_MAX)

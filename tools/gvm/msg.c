@@ -246,6 +246,7 @@ static int fixed_size(enum gvm_msg_type type)
 	case GVM_MSG_REPLY:
 	case GVM_MSG_IOCTL:
 	case GVM_MSG_RUN:
+	case GVM_MSG_COMPLETE:
 	case GVM_MSG_BYE:
 	case GVM_MSG_NR:
 		break;
@@ -296,6 +297,7 @@ static bool body_ok(const struct gvm_head *h, const void *payload)
 	case GVM_MSG_DOORBELL:
 		return !for_vcpu && doorbell_ok(&m.doorbell);
 	case GVM_MSG_RUN:
+	case GVM_MSG_COMPLETE:
 		return for_vcpu && !gvm_run_check(payload, h->len);
 	case GVM_MSG_IOCTL:
 		return ioctl_ok(h, payload);

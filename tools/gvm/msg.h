@@ -36,10 +36,11 @@
 	X(TSC)		/* request: set a vCPU's TSC offset */			\
 	X(DRIFT)	/* request: set the TSC of the vCPUs there forward or back */ \
 	X(RUN)		/* request: KVM_RUN, see gvm_run_size(); reply likewise */ \
+	X(COMPLETE)	/* request: gvm_complete(); payload and reply as RUN's */ \
 	X(SAVE)		/* request: a vCPU's state; reply: struct gvm_state */	\
 	X(LOAD)		/* request: the vCPU becomes real here, with that state */ \
 	X(ROLE)		/* request: a vCPU is real elsewhere */			\
-	X(KICK)		/* one way: end RUN seq */				\
+	X(KICK)		/* one way: end RUN or COMPLETE seq */			\
 	X(IRQ)		/* one way: an interrupt for a vCPU */			\
 	X(DOORBELL)	/* one way: a doorbell was rung here, so often */	\
 	X(PING)		/* one way: seq, own TSC */				\
@@ -57,10 +58,10 @@ enum gvm_msg_type {
  * struct gvm_head - begins each message
  * @magic:	GVM_MSG_MAGIC
  * @type:	enum gvm_msg_type
- * @vcpu:	vCPU id, or GVM_NO_VCPU; RUN, TSC, SAVE, LOAD, KICK, IRQ and the HELLO of a vCPU's
- *		channel need one
+ * @vcpu:	vCPU id, or GVM_NO_VCPU; RUN, COMPLETE, TSC, SAVE, LOAD, KICK, IRQ and the HELLO of
+ *		a vCPU's channel need one
  * @len:	bytes of payload that follow
- * @seq:	number of the request; RUN and KICK: of the run
+ * @seq:	number of the request; KICK: of the RUN or COMPLETE
  * @request:	IOCTL: the KVM request; REPLY: may repeat it; else 0
  * @pad:	0
  * @result:	REPLY: what the call returned, or -errno; else 0

@@ -151,9 +151,9 @@ static int wait_run(unsigned int id, struct gvm_remote *r, uint32_t seq)
 	return ret;
 }
 
-static int run(unsigned int id, struct gvm_remote *r)
+static int run(unsigned int id, struct gvm_remote *r, enum gvm_msg_type type)
 {
-	struct gvm_head head = { .type = GVM_MSG_RUN, .vcpu = id, .seq = ++r->seq };
+	struct gvm_head head = { .type = type, .vcpu = id, .seq = ++r->seq };
 	struct iovec body = { r->page, GVM_RUN_HEAD };
 	ssize_t size = gvm_run_size(r->page);
 	struct gvm_packet *p = &r->packet;
@@ -184,20 +184,53 @@ static int run(unsigned int id, struct gvm_remote *r)
 	return p->head.result < 0 ? fail(-p->head.result) : (int)p->head.result;
 }
 
-int gvm_remote_enter(unsigned int id)
+/* When it left the guest, with errno as it was. */
+static int left(struct gvm_remote *r, int ret)
 {
-	struct gvm_remote *r = gvm_remote_of(id);
-	int ret, saved;
+	int saved = errno;
 
-	r->kicked_us = INT64_MAX;
-	if (vmm.m.vcpu[id].owner)
-		ret = run(id, r);
-	else
-		ret = gvm_raw_ioctl(vmm.m.vcpu[id].fd, KVM_RUN, NULL);
-	saved = errno;
 	r->left_us = gvm_now_us();
 	errno = saved;
 	return ret;
+}
+
+int gvm_remote_enter(unsigned int id)
+{
+	struct gvm_remote *r = gvm_remote_of(id);
+
+	r->kicked_us = INT64_MAX;
+	if (vmm.m.vcpu[id].owner)
+		return left(r, run(id, r, GVM_MSG_RUN));
+	return left(r, gvm_raw_ioctl(vmm.m.vcpu[id].fd, KVM_RUN, NULL));
+}
+
+static int complete_here(unsigned int id)
+{
+	int ret = gvm_member_complete(&vmm.m, id), error = gvm_remote_mask(id, true);
+
+	ret = error ?: ret;
+	return ret < 0 ? fail(-ret) : ret;
+}
+
+/* A kick must not end it, or it would never be done: gvm_complete() returns soon. */
+static int complete_there(unsigned int id, struct gvm_remote *r)
+{
+	bool kicked = r->page->immediate_exit;
+	int ret;
+
+	r->page->immediate_exit = 0;
+	ret = run(id, r, GVM_MSG_COMPLETE);
+	if (!ret && kicked)
+		r->page->immediate_exit = 1;
+	return ret;
+}
+
+int gvm_remote_complete(unsigned int id)
+{
+	struct gvm_remote *r = gvm_remote_of(id);
+
+	r->kicked_us = INT64_MAX;
+	return left(r, vmm.m.vcpu[id].owner ? complete_there(id, r) : complete_here(id));
 }
 
 int gvm_remote_mask(unsigned int id, bool here)

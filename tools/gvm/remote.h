@@ -26,6 +26,7 @@
  * @move:	the one under way
  * @busy:	why it has not come about yet
  * @wanted:	the next KVM_RUN is to try it
+ * @trying:	that is under way: it need not be kicked
  * @kicked:	immediate_exit is set for it; a KVM_RUN that ends with EINTR clears both
  * @tries:	how often it was tried
  * @tried_us:	when last
@@ -52,6 +53,7 @@ struct gvm_remote {
 	pthread_cond_t changed;
 	struct gvm_move move;
 	const char *busy;
+	bool trying;
 	atomic_bool wanted, kicked;
 	unsigned int tries;
 	int64_t tried_us;
@@ -76,6 +78,9 @@ int gvm_remote_mask(unsigned int id, bool here);
 
 /** gvm_remote_enter() - KVM_RUN, at the vCPU's owner. Return: 0, or -1 and errno. */
 int gvm_remote_enter(unsigned int id);
+
+/** gvm_remote_complete() - gvm_complete(), likewise */
+int gvm_remote_complete(unsigned int id);
 
 /** gvm_moving_run() - KVM_RUN, and the move that is under way. Context: r->lock held. */
 int gvm_moving_run(unsigned int id);

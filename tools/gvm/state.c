@@ -5,11 +5,8 @@
  * register: KVM_SET_LAPIC would overwrite interrupts that arrive. Its timer is last.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "mask.h"
 #include "member.h"
@@ -152,46 +149,11 @@ int gvm_state_tsc(int fd, unsigned long request, uint64_t *offset)
 	return gvm_raw_ioctl(fd, request, &attr) ? -errno : 0;
 }
 
-/*
- * KVM_RUN with a signal pending: no guest code runs, but a timer that has run out becomes an
- * interrupt in the IRR. With immediate_exit it would not.
- *
- * Return: whether KVM got that far.
- */
-static bool take_timer_in(int fd, struct kvm_run *run)
-{
-	struct {
-		struct kvm_signal_mask head;
-		unsigned char set[8];	/* the kernel's sigset_t */
-	} m = { .head.len = sizeof(m.set) };
-	const struct timespec now = { 0 };
-	sigset_t set, old;
-	bool done;
-
-	sigfillset(&set);
-	sigdelset(&set, GVM_SIGNAL);
-	memcpy(m.head.sigset, &set, sizeof(m.set));
-	sigemptyset(&set);
-	sigaddset(&set, GVM_SIGNAL);
-	pthread_sigmask(SIG_BLOCK, &set, &old);
-	pthread_kill(pthread_self(), GVM_SIGNAL);
-	done = !gvm_raw_ioctl(fd, KVM_SET_SIGNAL_MASK, &m) &&
-	       gvm_raw_ioctl(fd, KVM_RUN, NULL) < 0 && errno == EINTR && !run->immediate_exit;
-	gvm_raw_ioctl(fd, KVM_SET_SIGNAL_MASK, NULL);
-	sigtimedwait(&set, NULL, &now);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return done;
-}
-
-int gvm_state_save(int kvm_fd, int fd, struct kvm_run *run, struct gvm_state *s)
+int gvm_state_save(int kvm_fd, int fd, bool fired, struct gvm_state *s)
 {
 	struct kvm_mp_state mp;
-	bool taken_in;
 
 	memset(s, 0, sizeof(*s));
-	if (gvm_raw_ioctl(fd, KVM_GET_LAPIC, &s->lapic))
-		return -errno;
-	taken_in = gvm_state_ran_out(&s->lapic) && take_timer_in(fd, run);
 	/* First: it takes an INIT that has come, which changes the rest. */
 	if (gvm_raw_ioctl(fd, KVM_GET_MP_STATE, &mp))
 		return -errno;
@@ -205,8 +167,7 @@ int gvm_state_save(int kvm_fd, int fd, struct kvm_run *run, struct gvm_state *s)
 		return -errno;
 	if (gvm_raw_ioctl(fd, KVM_GET_XCRS, &s->xcrs))
 		s->xcrs.nr_xcrs = 0;	/* a host without XSAVE */
-	/* It ran out meanwhile, or was not taken in: rather twice than never. */
-	if (gvm_state_ran_out(&s->lapic) && !taken_in)
+	if (gvm_state_ran_out(&s->lapic) && !fired)
 		gvm_state_fire_again(&s->lapic);
 	if (gvm_state_busy(s))
 		return -EAGAIN;

@@ -9,14 +9,12 @@
  * gvm_state_save() - read the state of a vCPU that is out of KVM_RUN, with its I/O completed
  * @kvm_fd:	/dev/kvm
  * @fd:		vCPU
- * @run:	its kvm_run
+ * @fired:	what gvm_complete() has said, with no KVM_RUN since
  * @s:		out
- *
- * Whoever has set KVM's signal mask of the vCPU has to set it again.
  *
  * Return: 0; -EAGAIN: not just now, see gvm_state_busy(); -errno.
  */
-int gvm_state_save(int kvm_fd, int fd, struct kvm_run *run, struct gvm_state *s);
+int gvm_state_save(int kvm_fd, int fd, bool fired, struct gvm_state *s);
 
 /**
  * gvm_state_load() - write it to a vCPU that was a stub

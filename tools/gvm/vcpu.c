@@ -133,7 +133,7 @@ void gvm_child_kick(struct gvm_member *m, unsigned int vcpu, uint32_t seq)
 }
 
 /* One KVM_RUN. Returns true if it is to be called again: nobody but the gate ended it. */
-static bool run_once(struct served *s, uint32_t seq, bool immediate, int *result)
+static bool run_once(struct served *s, uint32_t seq, bool complete, bool immediate, int *result)
 {
 	bool again;
 
@@ -144,11 +144,14 @@ static bool run_once(struct served *s, uint32_t seq, bool immediate, int *result
 	s->v->run->immediate_exit = immediate || s->kick_seq == seq;
 	pthread_mutex_unlock(&s->lock);
 
-	*result = gvm_raw_ioctl(s->v->fd, KVM_RUN, NULL) ? -errno : 0;
+	if (complete)
+		*result = gvm_member_complete(&child.m, s->id);
+	else
+		*result = gvm_raw_ioctl(s->v->fd, KVM_RUN, NULL) ? -errno : 0;
 
 	pthread_mutex_lock(&s->lock);
 	s->inside = false;
-	again = *result == -EINTR && !immediate && s->kick_seq != seq;
+	again = *result == -EINTR && !complete && !immediate && s->kick_seq != seq;
 	if (!again)
 		s->run_seq = 0;
 	pthread_mutex_unlock(&s->lock);
@@ -167,6 +170,7 @@ static int serve_run(struct served *s)
 	struct kvm_run *in = (void *)p->data, *run = s->v->run;
 	struct iovec body = { run, GVM_RUN_HEAD };
 	struct iovec data = { 0 };
+	bool complete = p->head.type == GVM_MSG_COMPLETE;
 	int result;
 	size_t len;
 
@@ -187,7 +191,7 @@ static int serve_run(struct served *s)
 	run->request_interrupt_window = in->request_interrupt_window;
 	run->cr8 = in->cr8;
 
-	while (run_once(s, p->head.seq, in->immediate_exit, &result))
+	while (run_once(s, p->head.seq, complete, in->immediate_exit, &result))
 		;
 	head.result = result;
 	data.iov_len = gvm_run_size(run) - GVM_RUN_HEAD;
@@ -204,6 +208,7 @@ static int serve(struct served *s)
 
 	switch (p->head.type) {
 	case GVM_MSG_RUN:
+	case GVM_MSG_COMPLETE:
 		return serve_run(s);
 	case GVM_MSG_IOCTL:
 		result = gvm_child_ioctl(s->id, p, &len);

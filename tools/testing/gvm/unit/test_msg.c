@@ -348,18 +348,18 @@ TEST(bye)
 	CHECK(check_all());
 }
 
-static void make_run(struct kvm_run *run, uint32_t data)
+static void make_run(enum gvm_msg_type type, struct kvm_run *run, uint32_t data)
 {
-	make(GVM_MSG_RUN, 1, run, GVM_RUN_HEAD);
+	make(type, 1, run, GVM_RUN_HEAD);
 	m.head.len += data;
 }
 
-TEST(runs)
+static void runs_of(enum gvm_msg_type type)
 {
-	static struct kvm_run run;
+	struct kvm_run run = { 0 };
 
 	run.exit_reason = KVM_EXIT_MMIO;
-	make_run(&run, 0);
+	make_run(type, &run, 0);
 	check_lengths();
 	m.head.len = GVM_RUN_HEAD;
 	m.head.vcpu = GVM_NO_VCPU;
@@ -369,13 +369,13 @@ TEST(runs)
 	run.io.size = 2;
 	run.io.count = 3;
 	CHECK(gvm_run_size(&run) == GVM_RUN_HEAD + 6);
-	make_run(&run, 6);
+	make_run(type, &run, 6);
 	check_lengths();
 	run.io.count = 2048;
-	make_run(&run, 4096);
+	make_run(type, &run, 4096);
 	CHECK(!check_all());
 	run.io.count = 2049;
-	make_run(&run, 4098);
+	make_run(type, &run, 4098);
 	CHECK(check_all());
 	run.io.count = UINT32_MAX;
 	CHECK(gvm_run_size(&run) == -EPROTO);
@@ -388,6 +388,12 @@ TEST(runs)
 	run.io.direction = 2;
 	CHECK(gvm_run_size(&run) == -EPROTO);
 	CHECK(gvm_run_check(&run, GVM_RUN_HEAD - 1) == -EPROTO);
+}
+
+TEST(runs)
+{
+	runs_of(GVM_MSG_RUN);
+	runs_of(GVM_MSG_COMPLETE);
 }
 
 static void make_ioctl(uint16_t vcpu, uint32_t request, uint32_t len)

@@ -58,6 +58,11 @@ def test_work(c):
            [(1, [0, 1]), (2, [1, 0])], 10)
 
 
+def test_timer(c):
+    """A timer that has just run out, or has long: it interrupts once."""
+    _under(c, "movetimer", [0, 1, 0], "timer", 200, [(1, [0, 1]), (2, [1, 0])], 10)
+
+
 def test_errors(c):
     """Each is said, and the vCPU is where it was."""
     with Agents(c) as a:
