@@ -8,20 +8,17 @@
  * posted by dsm_node_flush() after the lock is dropped.  What sleeps (REVOKE)
  * goes to a worker, unless nothing maps the page, and comes back as an event.
  *
- * Want of memory: a message that cannot be handled for want of a record, or
- * whose region the metadata has not announced here yet, or whose sender no view
- * has announced as a member, waits in the backlog, and all later ones of that
- * sender behind it; if the sender was restarted they are dropped.  Before the
- * reserve for that is used up, frames are refused: that costs a connection, and
- * they come again.
+ * Want of memory: a message that cannot be handled yet waits in the backlog.
+ * Before the reserve for that is used up, frames are refused: that costs a
+ * connection, and they come again.
  *
  * Locking: dsm_entry.lock is taken with BH disabled, in process and softirq
  * context; inside it only the queues of the node layer, xa_lock of the region's
  * records and the wait queue of the record.
  */
-#include <linux/mempool.h>
 #include <linux/slab.h>
 
+#include "backlog.h"
 #include "cluster.h"
 #include "coherent.h"
 #include "hold.h"
@@ -473,6 +470,11 @@ static int count_verdict(struct dsm_cluster *c, const struct dsm_msg *m, u8 v)
 	return -EPROTO;
 }
 
+void dsm_engine_refuse(struct dsm_cluster *c, const struct dsm_msg *m)
+{
+	count_verdict(c, m, DSM_V_BAD_SENDER);
+}
+
 /*
  * A request for a page that this node never was home of: either the new
  * placement has not got here yet (-EAGAIN), or the sender is wrong.
@@ -539,8 +541,8 @@ static bool from_outsider(struct dsm_cluster *c, const struct dsm_msg *m)
 	}
 }
 
-static int handle(struct dsm_cluster *c, const struct dsm_msg *m,
-		  struct page **page, const struct dsm_nodeset *set)
+int dsm_engine_handle(struct dsm_cluster *c, const struct dsm_msg *m,
+		      struct page **page, const struct dsm_nodeset *set)
 {
 	struct dsm_region *r;
 	struct dsm_entry *e;
@@ -578,140 +580,6 @@ out:
 	return err;
 }
 
-/* ---- the backlog ---- */
-
-#define BACKLOG_RETRY_MS	2
-#define BACKLOG_MAX_TRIES	5000
-/*
- * A message must not be lost for want of memory: so many can always wait.  With half
- * of them left no frame is taken, which leaves some for those that come at once.
- */
-#define BACKLOG_RESERVE		512
-
-struct deferred {
-	struct list_head entry;
-	struct dsm_msg msg;
-	struct dsm_nodeset set;
-	struct page *page;
-	u32 incarnation;
-	bool has_set;
-	u16 tries;
-};
-
-/**
- * struct dsm_backlog - messages put off, in the order they came
- * @lock:	protects all below; taken with BH disabled
- * @list:	struct deferred
- * @nr:		how many there are of each sender
- * @pool:	of struct deferred
- * @work:	tries again
- * @cluster:	the cluster
- */
-struct dsm_backlog {
-	spinlock_t lock; /* all below */
-	struct list_head list;
-	u32 nr[DSM_MAX_NODES];
-	mempool_t *pool;
-	struct delayed_work work;
-	struct dsm_cluster *cluster;
-};
-
-static int defer(struct dsm_cluster *c, const struct dsm_msg *m,
-		 struct page **page, const struct dsm_nodeset *set)
-{
-	struct dsm_backlog *b = c->backlog;
-	struct deferred *d = mempool_alloc(b->pool, GFP_ATOMIC);
-
-	if (!d) {
-		pr_err_ratelimited("dsm: node %u: no memory even to put a message from node %u off: dropped\n",
-				   c->self, m->from);
-		return -EPROTO;
-	}
-	d->msg = *m;
-	d->has_set = set;
-	d->tries = 0;
-	d->incarnation = dsm_node_incarnation(c, m->from);
-	if (set)
-		d->set = *set;
-	d->page = page ? *page : NULL;
-	if (page)
-		*page = NULL;
-	dsm_count(c, msg_backlog);
-	spin_lock_bh(&b->lock);
-	list_add_tail(&d->entry, &b->list);
-	b->nr[m->from]++;
-	spin_unlock_bh(&b->lock);
-	queue_delayed_work(c->page_wq, &b->work, msecs_to_jiffies(BACKLOG_RETRY_MS));
-	return 0;
-}
-
-static void backlog_free(struct dsm_backlog *b, struct deferred *d)
-{
-	spin_lock_bh(&b->lock);
-	list_del(&d->entry);
-	b->nr[d->msg.from]--;
-	spin_unlock_bh(&b->lock);
-	if (d->page)
-		put_page(d->page);
-	mempool_free(d, b->pool);
-}
-
-/* Return: whether it is done with, and freed. */
-static bool try_again(struct dsm_backlog *b, struct deferred *d)
-{
-	int err;
-
-	if (d->incarnation != dsm_node_incarnation(b->cluster, d->msg.from)) {
-		dsm_count(b->cluster, msg_stale);
-		backlog_free(b, d);
-		return true;
-	}
-	local_bh_disable();
-	err = handle(b->cluster, &d->msg, &d->page, d->has_set ? &d->set : NULL);
-	local_bh_enable();
-	/* There will be memory; what no metadata has announced by then is wrong. */
-	if (err == -ENOMEM || (err == -EAGAIN && ++d->tries < BACKLOG_MAX_TRIES))
-		return false;
-	if (err == -EAGAIN)
-		count_verdict(b->cluster, &d->msg, DSM_V_BAD_SENDER);
-	backlog_free(b, d);
-	return true;
-}
-
-/* Only this worker removes; the first of a sender that fails blocks the rest. */
-static void backlog_work(struct work_struct *work)
-{
-	struct dsm_backlog *b = container_of(work, struct dsm_backlog, work.work);
-	struct dsm_nodeset blocked = {};
-	struct deferred *d, *next;
-	LIST_HEAD(todo);
-	bool left = false;
-
-	spin_lock_bh(&b->lock);
-	list_splice_init(&b->list, &todo);
-	spin_unlock_bh(&b->lock);
-	list_for_each_entry_safe(d, next, &todo, entry) {
-		u16 from = d->msg.from;
-
-		if (dsm_nodeset_has(&blocked, from) || !try_again(b, d)) {
-			dsm_nodeset_add(&blocked, from);
-			left = true;
-		}
-	}
-	spin_lock_bh(&b->lock);
-	list_splice(&todo, &b->list);
-	spin_unlock_bh(&b->lock);
-	dsm_node_flush(b->cluster);
-	if (left)
-		queue_delayed_work(b->cluster->page_wq, &b->work,
-				   msecs_to_jiffies(BACKLOG_RETRY_MS));
-}
-
-bool dsm_engine_has_reserve(struct dsm_cluster *c)
-{
-	return READ_ONCE(c->backlog->pool->curr_nr) >= BACKLOG_RESERVE / 2;
-}
-
 int dsm_engine_rx(struct dsm_cluster *c, const struct dsm_msg *m,
 		  struct page **page, const struct dsm_nodeset *set)
 {
@@ -719,10 +587,10 @@ int dsm_engine_rx(struct dsm_cluster *c, const struct dsm_msg *m,
 
 	trace_dsm_msg_recv(c, m);
 	dsm_count(c, msg_received);
-	if (!READ_ONCE(c->backlog->nr[m->from]))
-		err = handle(c, m, page, set);
+	if (!dsm_backlog_holds(c, m->from))
+		err = dsm_engine_handle(c, m, page, set);
 	if (err == -EAGAIN || err == -ENOMEM)
-		err = defer(c, m, page, set);
+		err = dsm_backlog_add(c, m, page, set);
 	return err;
 }
 
@@ -744,12 +612,12 @@ int dsm_engine_rx_compact(struct dsm_cluster *c, struct dsm_msg *m,
 	m->page = e->index;
 	trace_dsm_msg_recv(c, m);
 	__acquire(&e->lock);
-	if (!READ_ONCE(c->backlog->nr[m->from]))
+	if (!dsm_backlog_holds(c, m->from))
 		err = deliver_locked(e, m, page, NULL);
 	spin_unlock_bh(&e->lock);
 	dsm_entry_put(e);
 	if (err == -EAGAIN || err == -ENOMEM)
-		err = defer(c, m, page, NULL);
+		err = dsm_backlog_add(c, m, page, NULL);
 	return err;
 }
 
@@ -757,28 +625,19 @@ int dsm_engine_rx_compact(struct dsm_cluster *c, struct dsm_msg *m,
 
 int dsm_engine_start(struct dsm_cluster *c)
 {
-	struct dsm_backlog *b = kzalloc(sizeof(*b), GFP_KERNEL);
 	int err;
 
-	if (!b)
-		return -ENOMEM;
 	dsm_hold_init(c);
-	spin_lock_init(&b->lock);
-	INIT_LIST_HEAD(&b->list);
-	INIT_DELAYED_WORK(&b->work, backlog_work);
-	b->cluster = c;
-	b->pool = mempool_create_kmalloc_pool(BACKLOG_RESERVE,
-					      sizeof(struct deferred));
-	c->pending = kvcalloc(NR_SLOTS, sizeof(*c->pending), GFP_KERNEL);
-	if (!b->pool || !c->pending) {
-		err = -ENOMEM;
-		goto err_pool;
-	}
-	c->backlog = b;
 	xa_init_flags(&c->regions, XA_FLAGS_LOCK_BH);
+	c->pending = kvcalloc(NR_SLOTS, sizeof(*c->pending), GFP_KERNEL);
+	if (!c->pending)
+		return -ENOMEM;
+	err = dsm_backlog_start(c);
+	if (err)
+		goto err_pending;
 	err = dsm_coherent_start(c);
 	if (err)
-		goto err_pool;
+		goto err_backlog;
 	err = dsm_evict_start(c);
 	if (err)
 		goto err_coherent;
@@ -786,31 +645,22 @@ int dsm_engine_start(struct dsm_cluster *c)
 
 err_coherent:
 	dsm_coherent_stop(c);
-err_pool:
-	c->backlog = NULL;
+err_backlog:
+	dsm_backlog_stop(c);
+err_pending:
 	kvfree(c->pending);
 	c->pending = NULL;
-	mempool_destroy(b->pool);
-	kfree(b);
 	return err;
 }
 
 /* No peer is connected and no region is left. */
 void dsm_engine_stop(struct dsm_cluster *c)
 {
-	struct dsm_backlog *b = c->backlog;
-	struct deferred *d, *next;
-
-	if (!b)
+	if (!c->backlog)
 		return;
 	dsm_evict_stop(c);
 	dsm_coherent_stop(c);
-	cancel_delayed_work_sync(&b->work);
-	list_for_each_entry_safe(d, next, &b->list, entry)
-		backlog_free(b, d);
-	c->backlog = NULL;
-	mempool_destroy(b->pool);
-	kfree(b);
+	dsm_backlog_stop(c);
 	kvfree(c->pending);
 	c->pending = NULL;
 	xa_destroy(&c->regions);

@@ -21,6 +21,7 @@
  */
 #include <linux/mm.h>
 
+#include "backlog.h"
 #include "cluster.h"
 #include "node.h"
 #include "node_types.h"
@@ -179,7 +180,7 @@ int dsm_node_rx(struct dsm_node *n, const struct dsm_wire_head *head,
 	v = dsm_wire_decode_frame(&head->frame, nr_bytes, &f);
 	if (v != DSM_V_OK)
 		return dsm_node_rx_bad(n, "frame", v);
-	if (f.kind == DSM_FRAME_PAGE && !dsm_engine_has_reserve(n->c))
+	if (f.kind == DSM_FRAME_PAGE && !dsm_backlog_has_reserve(n->c))
 		return dsm_node_rx_no_memory(n);
 	dsm_count(n->c, frame_received);
 	trace_dsm_frame_recv(n->c, n->id, f.kind, f.nr, f.len, f.seq);
@@ -228,7 +229,7 @@ int dsm_node_rx_compact(struct dsm_node *n, u32 imm, struct page **page)
 
 	if (READ_ONCE(n->link.state) != DSM_LS_UP)
 		return -EPROTO;
-	if (!dsm_engine_has_reserve(n->c))
+	if (!dsm_backlog_has_reserve(n->c))
 		return dsm_node_rx_no_memory(n);
 	spin_lock_bh(&n->lock);
 	f.seq = n->link.rx_next;

@@ -275,13 +275,25 @@ int dsm_engine_rx(struct dsm_cluster *c, const struct dsm_msg *m,
 int dsm_engine_rx_compact(struct dsm_cluster *c, struct dsm_msg *m,
 			  struct page **page);
 
-/* Is there memory to put messages off?  Else no frame is to be acknowledged. */
-bool dsm_engine_has_reserve(struct dsm_cluster *c);
-
 /* The view has changed: whoever waits for an answer looks whether one can come. */
 void dsm_engine_view_changed(struct dsm_cluster *c);
 
 /* ---- inside the engine ---- */
+
+/**
+ * dsm_engine_handle() - a message that waited, again
+ * @c:		the cluster
+ * @m:		message
+ * @page:	its data; NULL afterwards if it was taken
+ * @set:	its nodes, may be NULL
+ *
+ * Context: BH disabled.  Return: 0, -EPROTO, or -EAGAIN / -ENOMEM: try again later.
+ */
+int dsm_engine_handle(struct dsm_cluster *c, const struct dsm_msg *m,
+		      struct page **page, const struct dsm_nodeset *set);
+
+/** dsm_engine_refuse() - it has waited too long: count and log it */
+void dsm_engine_refuse(struct dsm_cluster *c, const struct dsm_msg *m);
 
 /* The request is over, or the record is: its slot is free again. */
 void dsm_entry_release_slot_locked(struct dsm_entry *e);

@@ -14,7 +14,7 @@ struct test {
 	unsigned int limit_s;
 };
 
-extern const struct test cpu_tests[], mem_tests[], numa_tests[], dev_tests[];
+extern const struct test cpu_tests[], mem_tests[], numa_tests[], dev_tests[], work_tests[];
 
 /* The log is the kernel's, so lines are whole, in order and have times. */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

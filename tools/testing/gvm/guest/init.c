@@ -233,7 +233,7 @@ static const char *run(const struct test *t)
 
 static const struct test *find(const char *name)
 {
-	const struct test *const all[] = { cpu_tests, mem_tests, numa_tests, dev_tests };
+	const struct test *const all[] = { cpu_tests, mem_tests, numa_tests, dev_tests, work_tests };
 	unsigned int i;
 
 	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {

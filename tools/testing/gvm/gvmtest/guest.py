@@ -16,6 +16,7 @@ APPEND = ("console=ttyS0,115200 earlyprintk=serial tsc=reliable nokaslr mitigati
           "rcupdate.rcu_expedited=1")
 TESTS = ("cpus timer tsc ipi wake hotplug nmi forks litmus count memory shootdown numa "
          "blk net rng").split()
+USERLAND = "9pnet_virtio 9p overlay".split()
 DISK = "/tmp/gvm-disk"
 
 
@@ -36,16 +37,24 @@ class Linux:
     mem: str = "256M"
     append: str = "loglevel=5"
     reboots: bool = False
+    work: str = ""  # command line of the test "work", run in the server's root file system
     options: list[str] = field(default_factory=list)
 
     def initrd(self) -> Path:
         build_programs()
-        return initramfs.build(self.kernel, OUT / "guest-init", MODULES, "gvm-guest")
+        return initramfs.build(self.kernel, OUT / "guest-init",
+                               MODULES + (USERLAND if self.work else []), "gvm-guest")
 
     def argv(self) -> list[str]:
         """QEMU and all options but those that gvm adds: accel, machine, smp, memory."""
         append = (f"{APPEND} {self.append} GVM_CPUS={self.cpus} GVM_NODES={self.nodes} "
                   f"GVM_TEST={','.join(self.tests)}")
+        root = []
+        if self.work:
+            append += f' GVM_WORK="{self.work}"'
+            root = ["-fsdev", "local,id=server,path=/,security_model=none,readonly=on,"
+                              "multidevs=remap",
+                    "-device", "virtio-9p-pci,fsdev=server,mount_tag=server"]
         return ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
                 *([] if self.reboots else ["-no-reboot"]), "-cpu", "host,-svm,-xsave",
                 "-kernel", str(self.kernel.image), "-initrd", str(self.initrd()),
@@ -53,7 +62,7 @@ class Linux:
                 "-drive", f"file={DISK},format=raw,if=none,id=disk,cache=writeback",
                 "-device", "virtio-blk-pci,drive=disk", "-device", "virtio-rng-pci",
                 "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=",
-                *self.options]
+                *root, *self.options]
 
     def plain(self, mem_path: str = "") -> list[str]:
         """The same with KVM of one server, RAM private or in a file."""

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Debian's programs: the server's root file system, read-only by 9p, with what is written in RAM. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+#define ROOT	"/root"
+#define V9FS	"trans=virtio,version=9p2000.L,msize=512000,cache=loose"
+
+static void mount_at(const char *type, const char *from, const char *to, unsigned long flags,
+		     const char *options)
+{
+	step("mount %s at %s", type, to);
+	must(!mkdir(to, 0755) || errno == EEXIST);
+	must(!mount(from, to, type, flags, options));
+}
+
+static void mount_root(void)
+{
+	mount_at("9p", "server", "/server", MS_RDONLY, V9FS);
+	mount_at("tmpfs", "rw", "/rw", 0, "mode=755");
+	must(!mkdir("/rw/upper", 0755) && !mkdir("/rw/work", 0755));
+	mount_at("overlay", "root", ROOT, 0, "lowerdir=/server,upperdir=/rw/upper,workdir=/rw/work");
+	mount_at("proc", "proc", ROOT "/proc", 0, NULL);
+	mount_at("sysfs", "sys", ROOT "/sys", 0, NULL);
+	mount_at("devtmpfs", "dev", ROOT "/dev", 0, NULL);
+	mount_at("tmpfs", "tmp", ROOT "/tmp", 0, "mode=1777");
+	mount_at("tmpfs", "shm", ROOT "/dev/shm", 0, "mode=1777");
+}
+
+/* GVM_WORK is a command; each line it prints is one of the log. */
+static void work(void)
+{
+	const char *command = getenv("GVM_WORK");
+	char line[400];
+	int status;
+	FILE *out;
+
+	must(command);
+	mount_root();
+	must(!chroot(ROOT) && !chdir("/"));
+	must(!setenv("PATH", "/usr/sbin:/usr/bin", 1));
+	out = popen(command, "r");
+	must(out);
+	while (fgets(line, sizeof(line), out)) {
+		line[strcspn(line, "\n")] = 0;
+		step("%s", line);
+		say("# %s", line);
+	}
+	status = pclose(out);
+	if (status)
+		fail("%s: status %#x", command, status);
+}
+
+const struct test work_tests[] = {
+	{ "work", work, 1800 },
+	{ 0 },
+};

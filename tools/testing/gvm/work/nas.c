@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Three kernels after the NAS Parallel Benchmarks, written for OpenMP: how threads that share
+ * nothing (ep), much once (is), or a little all the time (cg) do. Each checks its result.
+ *
+ *	nas ep|is|cg [SIZE]
+ */
+#include <math.h>
+#include <omp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* NPB's generator: x = a x mod 2^46, a = 5^13. */
+#define A	1220703125ull
+#define SEED	271828183ull
+#define MASK46	((1ull << 46) - 1)
+
+static double uniform(uint64_t *x)
+{
+	*x = *x * A & MASK46;
+	return *x * 0x1p-46;
+}
+
+/* The generator after n steps. */
+static uint64_t jump(uint64_t x, uint64_t n)
+{
+	uint64_t a = A;
+
+	for (; n; n >>= 1, a = a * a & MASK46)
+		if (n & 1)
+			x = x * a & MASK46;
+	return x;
+}
+
+/* -- ep: pairs of Gaussian deviates, counted by ring */
+
+#define CHUNK	(1u << 12)
+
+/* Sums that NPB 3.4 gives for class S (24), and that this program finds otherwise. */
+static const struct {
+	int size;
+	double x, y;
+} ep_sums[] = {
+	{ 18, 1.873198969612174e2, -3.797408336054116e2 },
+	{ 20, 6.741650709778492e2, -1.508139842420412e2 },
+	{ 22, 2.955203522467221e1, -1.959796076774197e3 },
+	{ 24, -3.247834652034740e3, -6.958407078382297e3 },
+};
+
+static int ep(int size)
+{
+	int64_t chunks = (1ll << size) / CHUNK, i;
+	double x = 0, y = 0;
+	unsigned int k;
+
+#pragma omp parallel for reduction(+ : x, y) schedule(static)
+	for (i = 0; i < chunks; i++) {
+		uint64_t s = jump(SEED, 2ull * CHUNK * i);
+		unsigned int j;
+
+		for (j = 0; j < CHUNK; j++) {
+			double u = 2 * uniform(&s) - 1, v = 2 * uniform(&s) - 1, t = u * u + v * v;
+
+			if (t > 1)
+				continue;
+			t = sqrt(-2 * log(t) / t);
+			x += u * t;
+			y += v * t;
+		}
+	}
+	for (k = 0; k < sizeof(ep_sums) / sizeof(ep_sums[0]); k++)
+		if (ep_sums[k].size == size)
+			return fabs(x / ep_sums[k].x - 1) < 1e-8 && fabs(y / ep_sums[k].y - 1) < 1e-8;
+	fprintf(stderr, "ep %d: sums %.15e %.15e, not known\n", size, x, y);
+	return 0;
+}
+
+/* -- is: keys sorted by counting */
+
+static int is(int size)
+{
+	int n = 1 << size, max = 1 << (size - 4), threads = omp_get_max_threads(), i;
+	uint32_t *key = malloc(n * sizeof(*key)), *out = malloc(n * sizeof(*out));
+	uint32_t *count = calloc((size_t)threads * max, sizeof(*count)), at = 0;
+	uint64_t sum_in = 0, sum_out = 0;
+	int k, t, ok = 1;
+
+	if (!key || !out || !count)
+		return 0;
+#pragma omp parallel private(i) reduction(+ : sum_in)
+	{
+		int me = omp_get_thread_num(), nr = omp_get_num_threads();
+		int from = (int64_t)n * me / nr, to = (int64_t)n * (me + 1) / nr;
+		uint64_t s = jump(SEED, 4ull * from);
+
+		for (i = from; i < to; i++) {
+			double r = uniform(&s) + uniform(&s) + uniform(&s) + uniform(&s);
+
+			key[i] = r * max / 4;
+			count[(size_t)me * max + key[i]]++;
+			sum_in += key[i] * 2654435761u;
+		}
+#pragma omp barrier
+#pragma omp single
+		for (k = 0; k < max; k++) {
+			for (t = 0; t < nr; t++) {
+				uint32_t c = count[(size_t)t * max + k];
+
+				count[(size_t)t * max + k] = at;
+				at += c;
+			}
+		}
+		for (i = from; i < to; i++)
+			out[count[(size_t)me * max + key[i]]++] = key[i];
+	}
+	for (i = 0; i < n; i++) {
+		ok &= !i || out[i - 1] <= out[i];
+		sum_out += out[i] * 2654435761u;
+	}
+	return ok && sum_in == sum_out;
+}
+
+/* -- cg: conjugate gradients on a sparse symmetric matrix whose diagonal dominates */
+
+#define PER_ROW	8	/* entries above the diagonal that a row adds */
+#define ROUNDS	25
+
+struct sparse {
+	int n, *start, *col;
+	double *val;
+};
+
+/* Rows get the entries they add and, mirrored, those that others do. */
+static int make_sparse(struct sparse *m, int n)
+{
+	int nr = n * PER_ROW, *row = malloc(nr * sizeof(int)), *col = malloc(nr * sizeof(int));
+	double *val = malloc(nr * sizeof(double));
+	uint64_t s = SEED;
+	int i, k, *next;
+
+	m->n = n;
+	m->start = calloc(n + 1, sizeof(int));
+	m->col = malloc((2 * nr + n) * sizeof(int));
+	m->val = malloc((2 * nr + n) * sizeof(double));
+	next = malloc(n * sizeof(int));
+	if (!row || !col || !val || !m->start || !m->col || !m->val || !next)
+		return 0;
+	for (i = 0; i < n; i++)
+		m->start[i + 1] = 1;
+	for (k = 0; k < nr; k++) {
+		row[k] = k / PER_ROW;
+		col[k] = uniform(&s) * n;
+		val[k] = uniform(&s) - 0.5;
+		m->start[row[k] + 1]++;
+		m->start[col[k] + 1]++;
+	}
+	for (i = 0; i < n; i++) {
+		m->start[i + 1] += m->start[i];
+		next[i] = m->start[i];
+		m->col[next[i]] = i;
+		m->val[next[i]++] = 4 * PER_ROW;
+	}
+	for (k = 0; k < nr; k++) {
+		m->col[next[row[k]]] = col[k];
+		m->val[next[row[k]]++] = val[k];
+		m->col[next[col[k]]] = row[k];
+		m->val[next[col[k]]++] = val[k];
+	}
+	free(next);
+	free(row);
+	free(col);
+	free(val);
+	return 1;
+}
+
+static void multiply(const struct sparse *m, const double *x, double *y)
+{
+	int i, k;
+
+#pragma omp parallel for private(k) schedule(static)
+	for (i = 0; i < m->n; i++) {
+		double sum = 0;
+
+		for (k = m->start[i]; k < m->start[i + 1]; k++)
+			sum += m->val[k] * x[m->col[k]];
+		y[i] = sum;
+	}
+}
+
+static double dot(int n, const double *x, const double *y)
+{
+	double sum = 0;
+	int i;
+
+#pragma omp parallel for reduction(+ : sum) schedule(static)
+	for (i = 0; i < n; i++)
+		sum += x[i] * y[i];
+	return sum;
+}
+
+static int cg(int n)
+{
+	double *x = calloc(n, sizeof(*x)), *r = malloc(n * sizeof(*r));
+	double *p = malloc(n * sizeof(*p)), *q = malloc(n * sizeof(*q)), rho, rho0, error = 0;
+	struct sparse m;
+	int i, round;
+
+	if (!x || !r || !p || !q || !make_sparse(&m, n))
+		return 0;
+	for (i = 0; i < n; i++)
+		r[i] = p[i] = 1;
+	rho = n;
+	for (round = 0; round < ROUNDS; round++) {
+		double alpha;
+
+		multiply(&m, p, q);
+		alpha = rho / dot(n, p, q);
+#pragma omp parallel for schedule(static)
+		for (i = 0; i < n; i++) {
+			x[i] += alpha * p[i];
+			r[i] -= alpha * q[i];
+		}
+		rho0 = rho;
+		rho = dot(n, r, r);
+#pragma omp parallel for schedule(static)
+		for (i = 0; i < n; i++)
+			p[i] = r[i] + rho / rho0 * p[i];
+	}
+	multiply(&m, x, q);
+	for (i = 0; i < n; i++)
+		error = fmax(error, fabs(q[i] - 1));
+	return error < 1e-9;
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+	int size = argc > 2 ? atoi(argv[2]) : 0, ok;
+	double begin = omp_get_wtime();
+
+	if (!strcmp(what, "ep") && size <= 40)
+		ok = ep(size ?: 20);
+	else if (!strcmp(what, "is") && size <= 28)
+		ok = is(size ?: 20);
+	else if (!strcmp(what, "cg") && size <= 1 << 20)
+		ok = cg(size ?: 4096);
+	else
+		return fprintf(stderr, "usage: nas ep|is|cg [SIZE]\n"), 2;
+	printf("%s: %d threads, %.3f s, %s\n", what, omp_get_max_threads(), omp_get_wtime() - begin,
+	       ok ? "verified" : "WRONG");
+	return !ok;
+}

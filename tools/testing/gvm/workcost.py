@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""
+What real programs (work/work.sh) do in one Linux: over two servers under gvm, and on one server
+with as many CPUs under plain KVM. Prints the times that the guest measured, and their ratio.
+"""
+import argparse
+import re
+import sys
+
+from gvmtest import OUT, TOP, ClusterError, guest, run
+from gvmtest.gvm import Agents
+from memos.cluster import Cluster
+
+ROW = re.compile(r"# work (\S+): (\d+) ms, status (\d+)")
+KINDS = ("plain", "gvm")
+
+
+def linux(c: Cluster, a: argparse.Namespace) -> guest.Linux:
+    return guest.Linux(c.kernel, ["work"], cpus=a.cpus, mem=a.mem,
+                       work=f"{TOP}/tools/testing/gvm/work/work.sh {OUT}/nas")
+
+
+def plain(a: argparse.Namespace) -> run.Outcome:
+    with Cluster(1, a.kernel, cpus=a.cpus, mem=a.server_mem) as c:
+        run.kvm_up(c)
+        run.new_disk(c)
+        return run.run(c, linux(c, a).plain(), "plain", a.timeout)
+
+
+def spread(a: argparse.Namespace) -> run.Outcome:
+    with Cluster(a.cpus, a.kernel, cpus=1, mem=a.server_mem) as c, Agents(c) as agents:
+        return agents.linux("gvm", linux(c, a)).finish(a.timeout)
+
+
+def rows(o: run.Outcome) -> dict[str, tuple[int, int]]:
+    return {m[1]: (int(m[2]), int(m[3])) for m in map(ROW.search, o.tap()) if m}
+
+
+def main() -> int:
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("--kernel", default="qemu-patched", help="the servers' and the guest's")
+    p.add_argument("--cpus", type=int, default=2, help="of the guest, and servers of one each")
+    p.add_argument("--mem", default="512M", help="of the guest")
+    p.add_argument("--server-mem", default="1G")
+    p.add_argument("--timeout", type=float, default=1800)
+    p.add_argument("--only", choices=KINDS, help="one of the two")
+    a = p.parse_args()
+    got, bad = {}, []
+    for kind, fn in zip(KINDS, (plain, spread)):
+        if a.only and a.only != kind:
+            continue
+        o = fn(a)
+        got[kind] = rows(o)
+        bad += [f"{kind}: {x}" for x in o.problems]
+        print(f"{kind}: PID 1 after {o.init_s or -1:.1f} s, end after {o.took_s:.1f} s; "
+              f"log {o.console.path}", flush=True)
+    names = list(dict.fromkeys(name for r in got.values() for name in r))
+    print(f"{'ms in the guest':18}" + "".join(f"{k:>10}" for k in got) + "     plain/gvm")
+    for name in names:
+        ms = [r[name][0] if name in r else 0 for r in got.values()]
+        ratio = f"{ms[0] / ms[1]:14.2f}" if len(ms) == 2 and all(ms) else ""
+        print(f"{name:18}" + "".join(f"{x:10}" for x in ms) + ratio)
+    print("".join(f"PROBLEM {x}\n" for x in bad), end="")
+    return 1 if bad or not names else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except ClusterError as e:
+        sys.exit(f"workcost: {e}")
