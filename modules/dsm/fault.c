@@ -78,6 +78,7 @@ struct fault_wait {
 	u64 index;
 	u8 right;
 	unsigned long deadline;
+	ktime_t soon;		/* -EAGAIN then, 0: no such limit */
 	ktime_t start;
 	bool asked;		/* the first look found no right */
 	bool was_shared;	/* … but a copy for reading */
@@ -164,6 +165,10 @@ static int wait_change(struct dsm_entry *e, const struct fault_wait *w)
 	DEFINE_WAIT(wait);
 	int err;
 
+	if (w->soon && !ktime_before(ktime_get(), w->soon)) {
+		put_locked(e);
+		return -EAGAIN;
+	}
 	if (left <= 0) {
 		__set_bit(DSM_EF_TIMED_OUT, &e->flags);
 		put_locked(e);
@@ -180,7 +185,10 @@ static int wait_change(struct dsm_entry *e, const struct fault_wait *w)
 	entry_unlock(e);
 	dsm_hold_regain(w->r, w->user, w->index);
 	dsm_node_flush(e->region->cluster);
-	schedule_timeout(left);
+	if (w->soon)
+		schedule_hrtimeout((ktime_t *)&w->soon, HRTIMER_MODE_ABS);
+	else
+		schedule_timeout(left);
 	finish_wait(&e->wait, &wait);
 	dsm_entry_put(e);
 	return fatal_signal_pending(current) ? -EINTR : 0;
@@ -259,12 +267,10 @@ static struct dsm_entry *wait_right(struct fault_wait *w, unsigned int flags)
 		}
 		if (err == -ENOMEM) {
 			err = get_memory(e, w, flags);
-		} else if (flags & DSM_GET_NOWAIT || err) {
+		} else if ((flags & DSM_GET_NOWAIT && !w->soon) || err) {
 			put_locked(e);
 			dsm_hold_regain(w->r, w->user, w->index);
 			dsm_node_flush(c);
-			if (!err)
-				dsm_count(c, fault_nowait);
 			err = err ?: -EAGAIN;
 		} else {
 			err = wait_change(e, w);
@@ -287,25 +293,39 @@ static void wait_init(struct fault_wait *w, struct dsm_region *r, u64 index,
 	};
 }
 
-int dsm_page_wait(struct dsm_region *r, u64 index, u8 right, u32 timeout_ms)
+static int wait_and_leave(struct fault_wait *w, unsigned int flags)
 {
-	struct fault_wait w;
-	struct dsm_entry *e;
+	struct dsm_entry *e = wait_right(w, flags);
 	bool zero = false;
 	int err = 0;
 
-	wait_init(&w, r, index, right, timeout_ms);
-	e = wait_right(&w, 0);
 	if (IS_ERR(e)) {
 		err = PTR_ERR(e);
 	} else {
 		zero = test_bit(DSM_EF_ZERO, &e->flags);
 		entry_unlock(e);
-		dsm_node_flush(r->cluster);
+		dsm_node_flush(w->r->cluster);
 		dsm_entry_put(e);
 	}
-	fault_end(&w, zero, err);
+	fault_end(w, zero, err);
 	return err;
+}
+
+int dsm_page_wait(struct dsm_region *r, u64 index, u8 right, u32 timeout_ms)
+{
+	struct fault_wait w;
+
+	wait_init(&w, r, index, right, timeout_ms);
+	return wait_and_leave(&w, 0);
+}
+
+int dsm_page_wait_soon(struct dsm_region *r, u64 index, u8 right, u32 us)
+{
+	struct fault_wait w;
+
+	wait_init(&w, r, index, right, READ_ONCE(r->cluster->knobs.fault_timeout_ms));
+	w.soon = ktime_add_us(ktime_get(), us);
+	return wait_and_leave(&w, DSM_GET_NOWAIT);
 }
 
 /*

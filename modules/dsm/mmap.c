@@ -6,7 +6,8 @@
  * installed before a revocation, which takes the page lock, can look for it.
  * What has to ask another node gives the mmap lock (or the VMA lock) up first,
  * waits, and has the fault retried; FAULT_FLAG_RETRY_NOWAIT starts the fetch
- * and waits for nothing, which is what KVM's async page faults are made of.
+ * and waits for nothing, which is what KVM's async page faults are made of, or
+ * for so short that it may keep the lock (nowait_us).
  *
  * The caller of page_mkwrite holds a reference to the page while we wait.  If
  * the page is taken away meanwhile that reference is harmless, so it is counted
@@ -41,6 +42,17 @@ static u64 file_pages(struct inode *inode)
 	return DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE);
 }
 
+/* Return: as wait_unlocked(). */
+static vm_fault_t wait_locked(struct vm_fault *vmf, struct dsm_region *r, u8 right)
+{
+	u32 us = READ_ONCE(r->cluster->knobs.nowait_us);
+
+	if (us && !dsm_page_wait_soon(r, vmf->pgoff, right, us))
+		return 0;
+	dsm_count(r->cluster, fault_nowait);
+	return VM_FAULT_RETRY;
+}
+
 /*
  * Wait outside the mmap lock if the caller allows it.
  *
@@ -55,7 +67,7 @@ static vm_fault_t wait_unlocked(struct vm_fault *vmf, struct dsm_region *r,
 	struct file *file;
 
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
-		return VM_FAULT_RETRY;
+		return wait_locked(vmf, r, right);
 	if (!fault_flag_allow_retry_first(vmf->flags))
 		return 0;
 	/* The file keeps the region while the VMA may go. */
@@ -102,10 +114,14 @@ vm_fault_t dsm_fault_get_page(struct vm_fault *vmf, u8 *right, unsigned int flag
 		if (ret)
 			return ret;
 		*waited = true;
-		if (vmf->flags & FAULT_FLAG_TRIED)
+		if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+			flags |= DSM_GET_NOWAIT;
+		else if (vmf->flags & FAULT_FLAG_TRIED)
 			flags |= DSM_GET_RETRY;
 		err = dsm_page_acquire_most(r, vmf->pgoff, right, flags, vmf, page);
 	}
+	if (err == -EAGAIN)
+		return VM_FAULT_RETRY;
 	if (err)
 		return errno_to_fault(err);
 	/* Truncation sets the size first, then takes the pages away. */

@@ -217,6 +217,9 @@ int dsm_page_acquire_most(struct dsm_region *r, u64 index, u8 *right,
  */
 int dsm_page_wait(struct dsm_region *r, u64 index, u8 right, u32 timeout_ms);
 
+/* Likewise for @us microseconds, then -EAGAIN, and not for memory. */
+int dsm_page_wait_soon(struct dsm_region *r, u64 index, u8 right, u32 us);
+
 /* Start to fetch pages for reading; never waits. */
 void dsm_page_prefetch(struct dsm_region *r, u64 index, unsigned int nr);
 void dsm_prefetch_write(struct dsm_region *r, u64 index, u8 user);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """
-What real programs (work/work.sh) do in one Linux: over two servers under gvm, and on one server
+What nas, or with --debian programs of Debian's userland (work/work.sh), do in one Linux: over two servers under gvm, and on one server
 with as many CPUs under plain KVM. Prints the times that the guest measured, and their ratio.
 """
 import argparse
@@ -10,38 +10,43 @@ import sys
 
 from gvmtest import OUT, TOP, ClusterError, guest, run
 from gvmtest.gvm import Agents
+from memos import kernel
 from memos.cluster import Cluster
 
-ROW = re.compile(r"# work (\S+): (\d+) ms, status (\d+)")
+ROW = re.compile(r"# work (\S+): (\d+) ms, status 0|ok \d+ (\S+) # (\d+) ms")
+NAS = ["ep", "is", "cg"]
 KINDS = ("plain", "gvm")
 
 
-def linux(c: Cluster, a: argparse.Namespace) -> guest.Linux:
-    return guest.Linux(c.kernel, ["work"], cpus=a.cpus, mem=a.mem,
-                       work=f"{TOP}/tools/testing/gvm/work/work.sh {OUT}/nas")
+def linux(a: argparse.Namespace) -> guest.Linux:
+    script = f"{TOP}/tools/testing/gvm/work/work.sh {OUT}/nas" if a.debian else ""
+    return guest.Linux(kernel.get(a.guest), ["work"] if a.debian else NAS, cpus=a.cpus, mem=a.mem,
+                       work=script)
 
 
 def plain(a: argparse.Namespace) -> run.Outcome:
     with Cluster(1, a.kernel, cpus=a.cpus, mem=a.server_mem) as c:
         run.kvm_up(c)
         run.new_disk(c)
-        return run.run(c, linux(c, a).plain(), "plain", a.timeout)
+        return run.run(c, linux(a).plain(), "plain", a.timeout)
 
 
 def spread(a: argparse.Namespace) -> run.Outcome:
     with Cluster(a.cpus, a.kernel, cpus=1, mem=a.server_mem) as c, Agents(c) as agents:
-        return agents.linux("gvm", linux(c, a)).finish(a.timeout)
+        return agents.linux("gvm", linux(a)).finish(a.timeout)
 
 
-def rows(o: run.Outcome) -> dict[str, tuple[int, int]]:
-    return {m[1]: (int(m[2]), int(m[3])) for m in map(ROW.search, o.tap()) if m}
+def rows(o: run.Outcome) -> dict[str, int]:
+    return {m[1] or m[3]: int(m[2] or m[4]) for m in map(ROW.search, o.tap()) if m}
 
 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--kernel", default="qemu-patched", help="the servers' and the guest's")
+    p.add_argument("--kernel", default="qemu-patched", help="the servers'")
+    p.add_argument("--guest", default="qemu-patched", help="the guest's")
+    p.add_argument("--debian", action="store_true", help="Debian's userland, by 9p")
     p.add_argument("--cpus", type=int, default=2, help="of the guest, and servers of one each")
-    p.add_argument("--mem", default="512M", help="of the guest")
+    p.add_argument("--mem", default="256M", help="of the guest")
     p.add_argument("--server-mem", default="1G")
     p.add_argument("--timeout", type=float, default=1800)
     p.add_argument("--only", choices=KINDS, help="one of the two")
@@ -58,7 +63,7 @@ def main() -> int:
     names = list(dict.fromkeys(name for r in got.values() for name in r))
     print(f"{'ms in the guest':18}" + "".join(f"{k:>10}" for k in got) + "     plain/gvm")
     for name in names:
-        ms = [r[name][0] if name in r else 0 for r in got.values()]
+        ms = [r.get(name, 0) for r in got.values()]
         ratio = f"{ms[0] / ms[1]:14.2f}" if len(ms) == 2 and all(ms) else ""
         print(f"{name:18}" + "".join(f"{x:10}" for x in ms) + ratio)
     print("".join(f"PROBLEM {x}\n" for x in bad), end="")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Debian's programs: the server's root file system, read-only by 9p, with what is written in RAM. */
+/* Work: nas on all CPUs; and Debian's programs, from the server's root file system. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "guest.h"
+#include "nas.h"
 
 #define ROOT	"/root"
 #define V9FS	"trans=virtio,version=9p2000.L,msize=512000,cache=loose"
@@ -22,6 +23,7 @@ static void mount_at(const char *type, const char *from, const char *to, unsigne
 	must(!mount(from, to, type, flags, options));
 }
 
+/* Read-only by 9p; what is written is in RAM. */
 static void mount_root(void)
 {
 	mount_at("9p", "server", "/server", MS_RDONLY, V9FS);
@@ -59,7 +61,25 @@ static void work(void)
 		fail("%s: status %#x", command, status);
 }
 
+static void ep(void)
+{
+	must(nas("ep", 24) == 1);
+}
+
+static void is(void)
+{
+	must(nas("is", 18) == 1);
+}
+
+static void cg(void)
+{
+	must(nas("cg", 4096) == 1);
+}
+
 const struct test work_tests[] = {
+	{ "ep", ep, 300 },
+	{ "is", is, 300 },
+	{ "cg", cg, 300 },
 	{ "work", work, 1800 },
 	{ 0 },
 };

@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from memos import initramfs
+from memos import initramfs, tsc
 from memos.kernel import Kernel
 
 from . import OUT, TOP, ClusterError
@@ -45,9 +45,19 @@ class Linux:
         return initramfs.build(self.kernel, OUT / "guest-init",
                                MODULES + (USERLAND if self.work else []), "gvm-guest")
 
+    def clock(self) -> str:
+        """
+        The TSC's rate: what it could be measured by is emulated, and not precise. No ticks on CPUs
+        that do without: those of all write the same pages.
+        """
+        khz, last = tsc.khz(), self.cpus - 1
+        early = f"tsc_early_khz={khz} " if khz else ""
+        return early + (f"nohz_full=1-{last} rcu_nocbs=0-{last}" if last else "")
+
     def argv(self) -> list[str]:
         """QEMU and all options but those that gvm adds: accel, machine, smp, memory."""
-        append = (f"{APPEND} {self.append} GVM_CPUS={self.cpus} GVM_NODES={self.nodes} "
+        append = (f"{APPEND} {self.clock()} {self.append} "
+                  f"GVM_CPUS={self.cpus} GVM_NODES={self.nodes} "
                   f"GVM_TEST={','.join(self.tests)}")
         root = []
         if self.work:

@@ -2,8 +2,6 @@
 /*
  * Three kernels after the NAS Parallel Benchmarks, written for OpenMP: how threads that share
  * nothing (ep), much once (is), or a little all the time (cg) do. Each checks its result.
- *
- *	nas ep|is|cg [SIZE]
  */
 #include <math.h>
 #include <omp.h>
@@ -11,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "nas.h"
 
 /* NPB's generator: x = a x mod 2^46, a = 5^13. */
 #define A	1220703125ull
@@ -49,25 +49,39 @@ static const struct {
 	{ 24, -3.247834652034740e3, -6.958407078382297e3 },
 };
 
+static void ep_chunk(int64_t i, double *x, double *y)
+{
+	uint64_t s = jump(SEED, 2ull * CHUNK * i);
+	unsigned int j;
+
+	for (j = 0; j < CHUNK; j++) {
+		double u = 2 * uniform(&s) - 1, v = 2 * uniform(&s) - 1, t = u * u + v * v;
+
+		if (t > 1)
+			continue;
+		t = sqrt(-2 * log(t) / t);
+		*x += u * t;
+		*y += v * t;
+	}
+}
+
 static int ep(int size)
 {
 	int64_t chunks = (1ll << size) / CHUNK, i;
 	double x = 0, y = 0;
 	unsigned int k;
 
-#pragma omp parallel for reduction(+ : x, y) schedule(static)
-	for (i = 0; i < chunks; i++) {
-		uint64_t s = jump(SEED, 2ull * CHUNK * i);
-		unsigned int j;
+#pragma omp parallel
+	{
+		double my_x = 0, my_y = 0;
 
-		for (j = 0; j < CHUNK; j++) {
-			double u = 2 * uniform(&s) - 1, v = 2 * uniform(&s) - 1, t = u * u + v * v;
-
-			if (t > 1)
-				continue;
-			t = sqrt(-2 * log(t) / t);
-			x += u * t;
-			y += v * t;
+#pragma omp for schedule(static) nowait
+		for (i = 0; i < chunks; i++)
+			ep_chunk(i, &my_x, &my_y);
+#pragma omp critical
+		{
+			x += my_x;
+			y += my_y;
 		}
 	}
 	for (k = 0; k < sizeof(ep_sums) / sizeof(ep_sums[0]); k++)
@@ -89,8 +103,9 @@ static int is(int size)
 
 	if (!key || !out || !count)
 		return 0;
-#pragma omp parallel private(i) reduction(+ : sum_in)
+#pragma omp parallel private(i)
 	{
+		uint64_t my_sum = 0;
 		int me = omp_get_thread_num(), nr = omp_get_num_threads();
 		int from = (int64_t)n * me / nr, to = (int64_t)n * (me + 1) / nr;
 		uint64_t s = jump(SEED, 4ull * from);
@@ -100,8 +115,10 @@ static int is(int size)
 
 			key[i] = r * max / 4;
 			count[(size_t)me * max + key[i]]++;
-			sum_in += key[i] * 2654435761u;
+			my_sum += key[i] * 2654435761u;
 		}
+#pragma omp atomic
+		sum_in += my_sum;
 #pragma omp barrier
 #pragma omp single
 		for (k = 0; k < max; k++) {
@@ -194,9 +211,16 @@ static double dot(int n, const double *x, const double *y)
 	double sum = 0;
 	int i;
 
-#pragma omp parallel for reduction(+ : sum) schedule(static)
-	for (i = 0; i < n; i++)
-		sum += x[i] * y[i];
+#pragma omp parallel
+	{
+		double mine = 0;
+
+#pragma omp for schedule(static) nowait
+		for (i = 0; i < n; i++)
+			mine += x[i] * y[i];
+#pragma omp atomic
+		sum += mine;
+	}
 	return sum;
 }
 
@@ -234,21 +258,13 @@ static int cg(int n)
 	return error < 1e-9;
 }
 
-int main(int argc, char **argv)
+int nas(const char *what, int size)
 {
-	const char *what = argc > 1 ? argv[1] : "";
-	int size = argc > 2 ? atoi(argv[2]) : 0, ok;
-	double begin = omp_get_wtime();
-
 	if (!strcmp(what, "ep") && size <= 40)
-		ok = ep(size ?: 20);
-	else if (!strcmp(what, "is") && size <= 28)
-		ok = is(size ?: 20);
-	else if (!strcmp(what, "cg") && size <= 1 << 20)
-		ok = cg(size ?: 4096);
-	else
-		return fprintf(stderr, "usage: nas ep|is|cg [SIZE]\n"), 2;
-	printf("%s: %d threads, %.3f s, %s\n", what, omp_get_max_threads(), omp_get_wtime() - begin,
-	       ok ? "verified" : "WRONG");
-	return !ok;
+		return ep(size ?: 20);
+	if (!strcmp(what, "is") && size <= 28)
+		return is(size ?: 20);
+	if (!strcmp(what, "cg") && size <= 1 << 20)
+		return cg(size ?: 4096);
+	return -1;
 }

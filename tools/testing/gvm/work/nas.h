@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef GVM_WORK_NAS_H
+#define GVM_WORK_NAS_H
+
+/**
+ * nas() - run a kernel on all threads of OpenMP
+ * @what:	ep, is, cg
+ * @size:	ep, is: log2 of pairs, of keys; cg: rows; 0: a small one
+ *
+ * Return: 1: the result is right; 0: wrong, or no memory; -1: no such kernel.
+ */
+int nas(const char *what, int size);
+
+#endif
