@@ -3,6 +3,9 @@
 # work.sh NAS: programs of Debian's and nas on all CPUs; each does a fixed amount, its result is
 # checked, a line says how long it took. Status: how many failed.
 nas=$1
+for p in stress-ng sysbench gcc make; do
+	command -v $p >/dev/null || { echo "work: no $p: apt-get install $p"; exit 1; }
+done
 cpus=$(nproc)
 dir=$(mktemp -d)
 failed=0
