@@ -162,10 +162,11 @@ static int check_answerers(const struct dsm_entry *e)
 static int wait_change(struct dsm_entry *e, const struct fault_wait *w)
 {
 	long left = w->deadline - jiffies;
+	ktime_t soon = w->soon;
 	DEFINE_WAIT(wait);
 	int err;
 
-	if (w->soon && !ktime_before(ktime_get(), w->soon)) {
+	if (soon && !ktime_before(ktime_get(), soon)) {
 		put_locked(e);
 		return -EAGAIN;
 	}
@@ -185,8 +186,8 @@ static int wait_change(struct dsm_entry *e, const struct fault_wait *w)
 	entry_unlock(e);
 	dsm_hold_regain(w->r, w->user, w->index);
 	dsm_node_flush(e->region->cluster);
-	if (w->soon)
-		schedule_hrtimeout((ktime_t *)&w->soon, HRTIMER_MODE_ABS);
+	if (soon)
+		schedule_hrtimeout(&soon, HRTIMER_MODE_ABS);
 	else
 		schedule_timeout(left);
 	finish_wait(&e->wait, &wait);

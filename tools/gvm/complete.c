@@ -7,7 +7,7 @@
  * interrupt has come, which KVM_RUN sees to after an hrtimer has expired. KVM_RUN also moves that
  * hrtimer to the CPU it is called on, unless the vCPU is halted, and hrtimers of one CPU expire in
  * order. So a sleep that begins and ends here ends after it. Where isolated CPUs leave hrtimers to
- * others there is no order, and the sleep is just time for it to expire.
+ * others, or the thread cannot be bound, there is no order, and the sleep is just time to expire.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -84,26 +84,34 @@ static int wait_here(int fd, struct kvm_run *run)
 	return pass(fd, run);
 }
 
+/* Return: whether this thread is bound to this CPU; @old is what it was bound to. */
+static bool stay(cpu_set_t *old)
+{
+	int cpu = sched_getcpu();
+	cpu_set_t here;
+
+	if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof(*old), old))
+		return false;
+	CPU_ZERO(&here);
+	CPU_SET(cpu, &here);
+	return !sched_setaffinity(0, sizeof(here), &here);
+}
+
 static int take_timer_in(int fd, struct kvm_run *run)
 {
-	cpu_set_t old, here;
-	int cpu = sched_getcpu();
-	bool halted = false;
+	bool halted = false, bound;
+	cpu_set_t old;
 	int r, back;
 
-	CPU_ZERO(&here);
-	if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof(old), &old))
-		return -errno;
-	CPU_SET(cpu, &here);
-	if (sched_setaffinity(0, sizeof(here), &here))
-		return -errno;
+	bound = stay(&old);
 	r = wake(fd, &halted);
 	if (!r) {
 		r = wait_here(fd, run);
 		back = halted ? halt(fd) : 0;
 		r = back ?: r;
 	}
-	sched_setaffinity(0, sizeof(old), &old);
+	if (bound)
+		sched_setaffinity(0, sizeof(old), &old);
 	return r;
 }
 
