@@ -247,6 +247,32 @@ static void nowait_starts_the_fetch(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, counted(&pages));
 }
 
+#define SHORT_US	20000
+
+/* Pinned, it comes only later; then the wait was short, and no reason to give up. */
+static void a_short_wait(struct kunit *test)
+{
+	struct dsm_test_file *f = dsm_test_file(test, &nodes, "soon");
+	struct counter timeouts = count_from_now(2, DSM_STAT_fault_timeout);
+	u32 long_us = DSM_TEST_WAIT_MS * USEC_PER_MSEC;
+	struct page *page;
+	ktime_t start;
+
+	KUNIT_ASSERT_EQ(test, 0, dsm_test_write(f->r[2], 1, 5));
+	KUNIT_EXPECT_EQ(test, 0, dsm_page_wait_soon(f->r[1], 1, DSM_RIGHT_READ, long_us));
+	KUNIT_EXPECT_EQ(test, DSM_PS_S, state(f, 1, 1));
+
+	KUNIT_ASSERT_EQ(test, 0, dsm_page_acquire(f->r[1], 2, DSM_RIGHT_WRITE, 0, &page));
+	start = ktime_get();
+	KUNIT_EXPECT_EQ(test, -EAGAIN,
+			dsm_page_wait_soon(f->r[2], 2, DSM_RIGHT_WRITE, SHORT_US));
+	KUNIT_EXPECT_GE(test, ktime_us_delta(ktime_get(), start), SHORT_US);
+	unlock_page(page);
+	put_page(page);
+	KUNIT_EXPECT_EQ(test, 0, dsm_page_wait_soon(f->r[2], 2, DSM_RIGHT_WRITE, long_us));
+	KUNIT_EXPECT_EQ(test, 0, counted(&timeouts));
+}
+
 static void prefetch_fetches(struct kunit *test)
 {
 	struct dsm_test_file *f = dsm_test_file(test, &nodes, "prefetch");
@@ -307,6 +333,7 @@ static struct kunit_case loop_cases[] = {
 	KUNIT_CASE(pinned_page_is_not_taken_away),
 	KUNIT_CASE(who_waits_too_long_gives_up),
 	KUNIT_CASE(nowait_starts_the_fetch),
+	KUNIT_CASE(a_short_wait),
 	KUNIT_CASE(prefetch_fetches),
 	KUNIT_CASE(no_increment_is_lost),
 	{}
