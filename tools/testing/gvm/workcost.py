@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """
-What nas, or with --debian programs of Debian's userland (work/work.sh), do in one Linux: over two servers under gvm, and on one server
-with as many CPUs under plain KVM. Prints the times that the guest measured, and their ratio.
+What nas, or with --debian programs of Debian's userland (work/work.sh), do in one Linux: over two
+servers under gvm, and on one server with as many CPUs under plain KVM. Prints the times that the
+guest measured, and their ratio.
 """
 import argparse
 import re

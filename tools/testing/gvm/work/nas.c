@@ -34,9 +34,10 @@ static uint64_t jump(uint64_t x, uint64_t n)
 	return x;
 }
 
-/* -- ep: pairs of Gaussian deviates, counted by ring */
+/* -- ep: sums of pairs of Gaussian deviates */
 
-#define CHUNK	(1u << 12)
+#define CHUNK_LOG2	12
+#define CHUNK		(1u << CHUNK_LOG2)
 
 /* Sums that NPB 3.4 gives for class S (24), and that this program finds otherwise. */
 static const struct {
@@ -260,11 +261,22 @@ static int cg(int n)
 
 int nas(const char *what, int size)
 {
-	if (!strcmp(what, "ep") && size <= 40)
-		return ep(size ?: 20);
-	if (!strcmp(what, "is") && size <= 28)
-		return is(size ?: 20);
-	if (!strcmp(what, "cg") && size <= 1 << 20)
-		return cg(size ?: 4096);
+	static const struct {
+		const char *name;
+		int (*run)(int size);
+		int least, most, usual;
+	} all[] = {
+		{ "ep", ep, CHUNK_LOG2, 40, 20 },
+		{ "is", is, 4, 28, 20 },
+		{ "cg", cg, 2, 1 << 20, 4096 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		if (strcmp(what, all[i].name))
+			continue;
+		size = size ?: all[i].usual;
+		return size < all[i].least || size > all[i].most ? -1 : all[i].run(size);
+	}
 	return -1;
 }

@@ -7,7 +7,7 @@
  * @what:	ep, is, cg
  * @size:	ep, is: log2 of pairs, of keys; cg: rows; 0: a small one
  *
- * Return: 1: the result is right; 0: wrong, or no memory; -1: no such kernel.
+ * Return: 1: the result is right; 0: wrong, or no memory; -1: no such kernel, or size.
  */
 int nas(const char *what, int size);
 

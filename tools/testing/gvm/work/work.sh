@@ -10,7 +10,7 @@ cpus=$(nproc)
 dir=$(mktemp -d)
 failed=0
 
-# work NAME COMMAND...: its last line is kept for the log.
+# work NAME COMMAND...: what it said last is printed if it fails.
 work() {
 	local name=$1 begin=${EPOCHREALTIME/./} status
 	shift

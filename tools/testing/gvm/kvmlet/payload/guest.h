@@ -151,6 +151,8 @@ _Noreturn void give_up(const char *fmt, ...) __attribute__((format(printf, 1, 2)
 
 uint64_t now_us(void);
 void relax(uint32_t *n);
+/* What should not come gets a little time to do so. */
+void let_pass(uint32_t us);
 /* End of a wait that begins now; short once the test has failed. */
 uint64_t deadline(void);
 

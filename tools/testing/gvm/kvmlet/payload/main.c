@@ -121,6 +121,15 @@ void relax(uint32_t *n)
 		outl(PORT_YIELD, 0);
 }
 
+void let_pass(uint32_t us)
+{
+	uint64_t end = now_us() + us;
+	uint32_t n = 0;
+
+	while (now_us() < end)
+		relax(&n);
+}
+
 /* Interrupts */
 
 static void idt_init(void)

@@ -48,7 +48,6 @@ static void sender(uint64_t arg)
 {
 	const struct shot *s = (const struct shot *)arg;
 	uint32_t before[MAX_CPUS], sum, i, sent = 0;
-	uint64_t pause_us;
 
 	for (i = 0; i < nr_cpus(); i++)
 		if (i != s->from)
@@ -65,11 +64,7 @@ static void sender(uint64_t arg)
 			      s->from, s->to, s->mask, sent))
 			break;
 	}
-	/* What should not come gets a little time to do so. */
-	pause_us = now_us() + 2000;
-	i = 0;
-	while (now_us() < pause_us)
-		relax(&i);
+	let_pass(2000);
 	if (!failures)
 		check_counts(s, before, sent * s->each, sum);
 	for (i = 0; i < nr_cpus(); i++)
