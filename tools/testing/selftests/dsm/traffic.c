@@ -60,7 +60,8 @@ int main(int argc, char **argv)
 	signal(SIGUSR1, on_stop);
 	signal(SIGBUS, on_bus);
 	fd = open(argv[1], O_RDWR | O_CREAT, 0600);
-	if (fd < 0 || (lseek(fd, 0, SEEK_END) < (off_t)(pages * PG) && ftruncate(fd, pages * PG))) {
+	/* Not ftruncate(): it would shrink what another one, with more pages, has just extended. */
+	if (fd < 0 || fallocate(fd, 0, 0, pages * PG)) {
 		printf("%s: %s\n", argv[1], strerror(errno));
 		return 2;
 	}
