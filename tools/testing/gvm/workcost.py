@@ -15,14 +15,14 @@ from memos import kernel
 from memos.cluster import Cluster
 
 ROW = re.compile(r"# work (\S+): (\d+) ms, status 0|ok \d+ (\S+) # (\d+) ms")
-NAS = ["ep", "is", "cg"]
+NAS = ["ep", "ep-a", "is", "cg"]
 KINDS = ("plain", "gvm")
 
 
 def linux(a: argparse.Namespace) -> guest.Linux:
     script = f"{TOP}/tools/testing/gvm/work/work.sh {OUT}/nas" if a.debian else ""
-    return guest.Linux(kernel.get(a.guest), ["work"] if a.debian else NAS, cpus=a.cpus, mem=a.mem,
-                       work=script)
+    return guest.Linux(kernel.get(a.guest), ["work"] if a.debian else a.tests.split(","),
+                       cpus=a.cpus, mem=a.mem, work=script)
 
 
 def plain(a: argparse.Namespace) -> run.Outcome:
@@ -34,7 +34,9 @@ def plain(a: argparse.Namespace) -> run.Outcome:
 
 def spread(a: argparse.Namespace) -> run.Outcome:
     with Cluster(a.cpus, a.kernel, cpus=1, mem=a.server_mem) as c, Agents(c) as agents:
-        return agents.linux("gvm", linux(a)).finish(a.timeout)
+        g = linux(a)
+        g.late = not a.early
+        return agents.linux("gvm", g).finish(a.timeout)
 
 
 def rows(o: run.Outcome) -> dict[str, int]:
@@ -50,6 +52,8 @@ def main() -> int:
     p.add_argument("--mem", default="256M", help="of the guest")
     p.add_argument("--server-mem", default="1G")
     p.add_argument("--timeout", type=float, default=1800)
+    p.add_argument("--tests", default=",".join(NAS), help="of the guest's")
+    p.add_argument("--early", action="store_true", help="CPUs of all servers take part in the boot")
     p.add_argument("--only", choices=KINDS, help="one of the two")
     a = p.parse_args()
     got, bad = {}, []

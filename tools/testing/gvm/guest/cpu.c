@@ -72,10 +72,11 @@ static struct {
 
 static void pass(int cpu, void *arg)
 {
-	unsigned int n = nr_cpus(), spins = 0, i;
+	unsigned int n = nr_cpus(), i;
 
 	(void)arg;
-	for (i = cpu; i < 300; i += n) {
+	for (i = cpu; i < 100; i += n) {
+		unsigned int spins = 0;
 		uint64_t tsc, us;
 
 		while (atomic_load(&baton.turn) != i)
@@ -161,7 +162,7 @@ static void wake(void)
 			echo(there[0], back[1]);
 		}
 		pin(0);
-		for (i = 0; i < 300; i++) {
+		for (i = 0; i < 100; i++) {
 			step("CPU %d, round %d", cpu, i);
 			must(write(there[1], &c, 1) == 1 && read(back[0], &c, 1) == 1);
 		}
@@ -179,6 +180,16 @@ static int set_online(int cpu, bool on)
 	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
 	step("CPU %d %s", cpu, on ? "on" : "off");
 	return write_file(path, on ? "1" : "0");
+}
+
+/* CPUs that maxcpus= has left for later. */
+static void online(void)
+{
+	int cpu, n = sysconf(_SC_NPROCESSORS_CONF);
+
+	for (cpu = 1; cpu < n; cpu++)
+		must(!set_online(cpu, true));
+	must(nr_cpus() == n);
 }
 
 static void hotplug(void)
@@ -264,6 +275,7 @@ const struct test cpu_tests[] = {
 	{ "tsc", tsc, 120 },
 	{ "ipi", ipi, 120 },
 	{ "wake", wake, 120 },
+	{ "online", online, 60 },
 	{ "hotplug", hotplug, 180 },
 	{ "nmi", nmi, 120 },
 	{ "forks", forking, 120 },

@@ -29,9 +29,14 @@ bool cpu_pinned_ok(int cpu);
 void each_cpu(void (*fn)(int cpu, void *arg), void *arg);
 uint64_t now_us(void);
 void sleep_us(unsigned int us);
-/* Let others run, sometimes; *n counts how often it was called in a row. */
+/*
+ * Let others run; *n counts how often it was called in a row. Sleeps get longer: each is a timer and
+ * two switches, in pages that other CPUs want as well.
+ */
 void relax(unsigned int *n);
 void *shared_alloc(uint64_t bytes);
+/* "init nas KERNEL SIZE": Return: exit status. */
+int nas_main(const char *what, const char *size);
 int write_file(const char *path, const char *text);
 /* Fail unless all is well; the message is the text of the condition. */
 #define must(cond)							\

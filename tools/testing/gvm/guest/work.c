@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Work: nas on all CPUs; and Debian's programs, from the server's root file system. */
 #include <errno.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,23 +62,46 @@ static void work(void)
 		fail("%s: status %#x", command, status);
 }
 
+/*
+ * In a program of its own: OpenMP looks at the CPUs when it is loaded, and PID 1 was before some of
+ * them came. A thread to each, and it stays there.
+ */
+static void run_nas(const char *what, const char *size)
+{
+	must(!setenv("OMP_PROC_BIND", "true", 1));
+	execl("/proc/self/exe", "init", "nas", what, size, NULL);
+	fail("exec: %m");
+}
+
+int nas_main(const char *what, const char *size)
+{
+	return omp_get_max_threads() != nr_cpus() || nas(what, atoi(size)) != 1;
+}
+
 static void ep(void)
 {
-	must(nas("ep", 24) == 1);
+	run_nas("ep", "24");
+}
+
+/* Class A of the NAS benchmarks: long enough for how it begins and ends not to matter. */
+static void ep_a(void)
+{
+	run_nas("ep", "28");
 }
 
 static void is(void)
 {
-	must(nas("is", 18) == 1);
+	run_nas("is", "18");
 }
 
 static void cg(void)
 {
-	must(nas("cg", 4096) == 1);
+	run_nas("cg", "4096");
 }
 
 const struct test work_tests[] = {
 	{ "ep", ep, 300 },
+	{ "ep-a", ep_a, 600 },
 	{ "is", is, 300 },
 	{ "cg", cg, 300 },
 	{ "work", work, 1800 },

@@ -14,6 +14,9 @@ MODULES = "virtio_pci virtio_blk virtio_net virtio_rng crc32_pclmul crc32_generi
 APPEND = ("console=ttyS0,115200 earlyprintk=serial tsc=reliable nokaslr mitigations=off panic=-1 "
           "no_timer_check printk.devkmsg=on random.trust_cpu=on net.ifnames=0 audit=0 "
           "rcupdate.rcu_expedited=1")
+# Over several servers: what would wake up CPUs that have something better to do, or nothing. Pages
+# come to where they are used by themselves.
+SPREAD = "sysctl.vm.compaction_proactiveness=0 numa_balancing=disable"
 TESTS = ("cpus timer tsc ipi wake hotplug nmi forks litmus count memory shootdown numa "
          "blk net rng").split()
 USERLAND = "9pnet_virtio 9p overlay".split()
@@ -37,6 +40,7 @@ class Linux:
     mem: str = "256M"
     append: str = "loglevel=5"
     reboots: bool = False
+    late: bool = False  # boots on its first CPU; the test "online", which comes first, has the others
     work: str = ""  # command line of the test "work", run in the server's root file system
     options: list[str] = field(default_factory=list)
 
@@ -56,9 +60,10 @@ class Linux:
 
     def argv(self) -> list[str]:
         """QEMU and all options but those that gvm adds: accel, machine, smp, memory."""
-        append = (f"{APPEND} {self.clock()} {self.append} "
-                  f"GVM_CPUS={self.cpus} GVM_NODES={self.nodes} "
-                  f"GVM_TEST={','.join(self.tests)}")
+        tests = ["online", *self.tests] if self.late else self.tests
+        spread = f"{SPREAD} {'maxcpus=1' if self.late else ''}" if self.nodes > 1 else ""
+        append = (f"{APPEND} {self.clock()} {spread} {self.append} "
+                  f"GVM_CPUS={self.cpus} GVM_NODES={self.nodes} GVM_TEST={','.join(tests)}")
         root = []
         if self.work:
             append += f' GVM_WORK="{self.work}"'

@@ -8,5 +8,5 @@ from vms import boot  # noqa: E402
 
 
 def test_boot(c):
-    o = boot(c, "boot", ["cpus", "tsc", "numa"], 900)
+    o = boot(c, "boot", ["cpus", "tsc", "numa"], 900, late=False)
     print(f"# its PID 1 ran after {o.init_s:.0f} s, off after {o.took_s:.0f} s")

@@ -30,9 +30,10 @@ def test_reboot(c):
 def test_move(c):
     """The second CPU goes to the first server and back while it is at work."""
     with Agents(c) as a:
-        g = guest.Linux(c.kernel, ["count", "timer", "count", "cpus"], cpus=c.nr_nodes)
+        g = guest.Linux(c.kernel, ["count", "timer", "count", "cpus"],
+                        cpus=c.nr_nodes, late=True)
         vm = a.linux("move", g)
-        vm.wait_for("tap: 1..", 400)
+        vm.wait_for("online #", 400)
         said = []
         for server in (0, 1):
             r = c[0].exec(a.running[0].job.argv[0], "move", "move", "1", str(server), timeout=60)
