@@ -5,9 +5,9 @@
  * Normal operation: the page is returned locked, so that the mapping is
  * installed before a revocation, which takes the page lock, can look for it.
  * What has to ask another node gives the mmap lock (or the VMA lock) up first,
- * waits, and has the fault retried; FAULT_FLAG_RETRY_NOWAIT starts the fetch
- * and waits for nothing, which is what KVM's async page faults are made of, or
- * for so short that it may keep the lock (nowait_us).
+ * waits, and has the fault retried.  FAULT_FLAG_RETRY_NOWAIT is KVM's: what is
+ * not there after nowait_us, with the lock, it makes an asynchronous fault, whose
+ * worker asks for the right to write even if the guest wanted to read.
  *
  * The caller of page_mkwrite holds a reference to the page while we wait.  If
  * the page is taken away meanwhile that reference is harmless, so it is counted
