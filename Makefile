@@ -112,9 +112,6 @@ fault-cost: deps ## what does the patch series cost other faults? (builds qemu a
 mm-selftests: deps ## the kernel's own mm kselftests: alike with and without the patch series?
 	@python3 tools/testing/mm-selftests/run.py $(ARGS)
 
-docs: ## build Documentation/ into build/docs
-	@$(SUB) -C Documentation OUTPUT=$(O)/docs
-
 check: ## everything CI runs; FULL=1 adds the long parts
 	@scripts/check.sh
 
@@ -123,4 +120,4 @@ clean: ## remove build/ (kernels stay in ~/.cache/memos)
 
 .PHONY: help deps modules kernel deb-kernel tools core-test gvm-unit tables exhaust sim sim-check sim-soak mutate fuzz \
 	selftest-programs coherent-test selftest selftests gvm-selftests soak-gvm cluster harness-test bench pingpong demo demo-gvm lint patches-check \
-	fault-cost mm-selftests docs check clean
+	fault-cost mm-selftests check clean

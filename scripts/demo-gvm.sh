@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # One Linux on two emulated servers, as it boots: gvm's test "boot" with the guest's log shown.
-# Needs the patched kernel, which it builds once (8 to 16 minutes); a boot takes 3 to 8 minutes.
+# Needs the patched kernel, which it builds once (8 to 16 minutes); the test takes one to four minutes.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"

@@ -148,8 +148,6 @@ void dsm_hold_event(struct dsm_region *r, u8 user, struct dsm_event *ev)
 	if (u->turn.waiting || ev->now_us < u->turn.last_us + quiet || !is_asleep(u->pid))
 		ev->busy_until_us = dsm_turn_busy_until(&u->turn, page_number(r, ev->page),
 							ev->now_us, quiet);
-	/* It may fall asleep meanwhile, so look again soon. */
-	ev->busy_until_us = min(ev->busy_until_us, ev->now_us + quiet);
 	ev->age = dsm_turn_age(&u->turn, ev->now_us, quiet);
 	spin_unlock_bh(&u->lock);
 }

@@ -45,7 +45,8 @@ static u64 file_pages(struct inode *inode)
 /* Return: as wait_unlocked(). */
 static vm_fault_t wait_locked(struct vm_fault *vmf, struct dsm_region *r, u8 right)
 {
-	u32 us = READ_ONCE(r->cluster->knobs.nowait_us);
+	u32 timeout_us = READ_ONCE(r->cluster->knobs.fault_timeout_ms) * USEC_PER_MSEC;
+	u32 us = min(READ_ONCE(r->cluster->knobs.nowait_us), timeout_us);
 
 	if (us && !dsm_page_wait_soon(r, vmf->pgoff, right, us))
 		return 0;

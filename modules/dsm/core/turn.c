@@ -71,11 +71,13 @@ void dsm_turn_restart(struct dsm_turn *t, u64 now_us)
 
 u64 dsm_turn_busy_until(const struct dsm_turn *t, u64 page, u64 now_us, u64 quiet_us)
 {
+	u64 soon_us = now_us + quiet_us, until_us = end_us(t, quiet_us);
+
 	if (t->waiting)
-		return now_us + quiet_us;
+		return soon_us;
 	if (is_over(t, now_us, quiet_us) || t->last_page == page)
 		return 0;
-	return end_us(t, quiet_us);
+	return until_us < soon_us ? until_us : soon_us;
 }
 
 u16 dsm_turn_age(const struct dsm_turn *t, u64 now_us, u64 quiet_us)

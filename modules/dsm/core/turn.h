@@ -50,7 +50,7 @@ void dsm_turn_end(struct dsm_turn *t, u64 page, u64 now_us);
 void dsm_turn_restart(struct dsm_turn *t, u64 now_us);
 
 /**
- * dsm_turn_busy_until() - until when does the user need a page, as far as one knows?
+ * dsm_turn_busy_until() - until when does the user surely need a page?
  * @t:		its turn
  * @page:	the page
  * @now_us:	time
@@ -59,7 +59,8 @@ void dsm_turn_restart(struct dsm_turn *t, u64 now_us);
  * It does while it waits for another page, and until it has been quiet. That it had to
  * wait for this very page says nothing.
  *
- * Return: a time; one that is over if the user does not need the page.
+ * Return: a time, @quiet_us from now at most, as a user may fall asleep: then ask again.
+ * One that is over if the user does not need the page.
  */
 u64 dsm_turn_busy_until(const struct dsm_turn *t, u64 page, u64 now_us, u64 quiet_us);
 

@@ -28,7 +28,10 @@ TEST(who_waited_long_keeps_long_what_it_got)
 	dsm_turn_end(&t, 1, 1500);
 	dsm_turn_begin(&t, 1600, QUIET);
 	dsm_turn_end(&t, 2, 2000);
-	CHECK(dsm_turn_busy_until(&t, 1, 2050, QUIET) == 2900);
+	CHECK(dsm_turn_busy_until(&t, 1, 2050, QUIET) == 2150);
+	CHECK(dsm_turn_busy_until(&t, 1, 2750, QUIET) == 2850);
+	CHECK(dsm_turn_busy_until(&t, 1, 2850, QUIET) == 2900);
+	CHECK(dsm_turn_busy_until(&t, 1, 2900, QUIET) <= 2900);
 	CHECK(dsm_turn_age(&t, 2899, QUIET) && !dsm_turn_age(&t, 2900, QUIET));
 	dsm_turn_restart(&t, 2050);
 	CHECK(dsm_turn_busy_until(&t, 1, 2050, QUIET) == 2100);

@@ -34,7 +34,7 @@ def measure(c: Cluster, us: int, turn: int, a: argparse.Namespace) -> dict[str, 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--kernel", default="qemu-patched")
-    p.add_argument("--us", default="0,300,2000", help="values of nowait_us")
+    p.add_argument("--us", default="0,2000,1000000", help="values of nowait_us")
     p.add_argument("--turns", type=int, default=5)
     p.add_argument("--tests", default=TESTS)
     p.add_argument("--rounds", type=int, default=10)

@@ -22,7 +22,7 @@ KINDS = ("plain", "gvm")
 def linux(a: argparse.Namespace) -> guest.Linux:
     script = f"{TOP}/tools/testing/gvm/work/work.sh {OUT}/nas" if a.debian else ""
     return guest.Linux(kernel.get(a.guest), ["work"] if a.debian else a.tests.split(","),
-                       cpus=a.cpus, mem=a.mem, work=script)
+                       cpus=a.cpus, mem=a.mem, work=script, late=not a.early)
 
 
 def plain(a: argparse.Namespace) -> run.Outcome:
@@ -34,9 +34,7 @@ def plain(a: argparse.Namespace) -> run.Outcome:
 
 def spread(a: argparse.Namespace) -> run.Outcome:
     with Cluster(a.cpus, a.kernel, cpus=1, mem=a.server_mem) as c, Agents(c) as agents:
-        g = linux(a)
-        g.late = not a.early
-        return agents.linux("gvm", g).finish(a.timeout)
+        return agents.linux("gvm", linux(a)).finish(a.timeout)
 
 
 def rows(o: run.Outcome) -> dict[str, int]:

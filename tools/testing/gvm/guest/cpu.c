@@ -75,7 +75,7 @@ static void pass(int cpu, void *arg)
 	unsigned int n = nr_cpus(), i;
 
 	(void)arg;
-	for (i = cpu; i < 100; i += n) {
+	for (i = cpu; i < 300; i += n) {
 		unsigned int spins = 0;
 		uint64_t tsc, us;
 
@@ -162,7 +162,7 @@ static void wake(void)
 			echo(there[0], back[1]);
 		}
 		pin(0);
-		for (i = 0; i < 100; i++) {
+		for (i = 0; i < 300; i++) {
 			step("CPU %d, round %d", cpu, i);
 			must(write(there[1], &c, 1) == 1 && read(back[0], &c, 1) == 1);
 		}
@@ -182,7 +182,7 @@ static int set_online(int cpu, bool on)
 	return write_file(path, on ? "1" : "0");
 }
 
-/* CPUs that maxcpus= has left for later. */
+/* CPUs that maxcpus= has left for later. One that is there already takes it as well. */
 static void online(void)
 {
 	int cpu, n = sysconf(_SC_NPROCESSORS_CONF);
@@ -274,7 +274,7 @@ const struct test cpu_tests[] = {
 	{ "timer", timer, 60 },
 	{ "tsc", tsc, 120 },
 	{ "ipi", ipi, 120 },
-	{ "wake", wake, 120 },
+	{ "wake", wake, 240 },
 	{ "online", online, 60 },
 	{ "hotplug", hotplug, 180 },
 	{ "nmi", nmi, 120 },

@@ -35,9 +35,9 @@ void sleep_us(unsigned int us);
  */
 void relax(unsigned int *n);
 void *shared_alloc(uint64_t bytes);
-/* "init nas KERNEL SIZE": Return: exit status. */
-int nas_main(const char *what, const char *size);
 int write_file(const char *path, const char *text);
+/* What the tests of work.c start: nas in a program of its own. Return: its exit status. */
+int nas_main(const char *what, const char *size);
 /* Fail unless all is well; the message is the text of the condition. */
 #define must(cond)							\
 	do {								\

@@ -271,10 +271,8 @@ int main(int argc, char **argv)
 {
 	char *names = getenv("GVM_TEST");
 
-	if (getpid() != 1 && argc == 4 && !strcmp(argv[1], "nas"))
-		return nas_main(argv[2], argv[3]);
 	if (getpid() != 1)
-		return 2;
+		return argc == 4 && !strcmp(argv[1], "nas") ? nas_main(argv[2], argv[3]) : 2;
 	boot();
 	run_named(strdup(names ? names : "cpus"));
 	say("# power off");

@@ -175,7 +175,7 @@ static void memory(void)
 	uint64_t seed;
 
 	must(!sysinfo(&si));
-	big_pages = si.freeram / 4 / PG;
+	big_pages = si.freeram / 2 / PG;
 	big = mmap(NULL, big_pages * PG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	must(big != MAP_FAILED);
 	say("# %llu pages", (unsigned long long)big_pages);

@@ -14,9 +14,6 @@ MODULES = "virtio_pci virtio_blk virtio_net virtio_rng crc32_pclmul crc32_generi
 APPEND = ("console=ttyS0,115200 earlyprintk=serial tsc=reliable nokaslr mitigations=off panic=-1 "
           "no_timer_check printk.devkmsg=on random.trust_cpu=on net.ifnames=0 audit=0 "
           "rcupdate.rcu_expedited=1")
-# Over several servers: what would wake up CPUs that have something better to do, or nothing. Pages
-# come to where they are used by themselves.
-SPREAD = "sysctl.vm.compaction_proactiveness=0 numa_balancing=disable"
 TESTS = ("cpus timer tsc ipi wake hotplug nmi forks litmus count memory shootdown numa "
          "blk net rng").split()
 USERLAND = "9pnet_virtio 9p overlay".split()
@@ -40,7 +37,7 @@ class Linux:
     mem: str = "256M"
     append: str = "loglevel=5"
     reboots: bool = False
-    late: bool = False  # boots on its first CPU; the test "online", which comes first, has the others
+    late: bool = True  # over several servers: boots on one CPU, then the test "online" has the others
     work: str = ""  # command line of the test "work", run in the server's root file system
     options: list[str] = field(default_factory=list)
 
@@ -50,19 +47,24 @@ class Linux:
                                MODULES + (USERLAND if self.work else []), "gvm-guest")
 
     def clock(self) -> str:
+        """The TSC's rate: what it could be measured by is emulated, and not precise."""
+        khz = tsc.khz()
+        return f"tsc_early_khz={khz}" if khz else ""
+
+    def spread(self) -> str:
         """
-        The TSC's rate: what it could be measured by is emulated, and not precise. No ticks on CPUs
-        that do without: those of all write the same pages.
+        Over several servers: no ticks on CPUs that do without, as those of all write the same
+        pages; nothing that wakes up idle CPUs; pages come to where they are used by themselves.
         """
-        khz, last = tsc.khz(), self.cpus - 1
-        early = f"tsc_early_khz={khz} " if khz else ""
-        return early + (f"nohz_full=1-{last} rcu_nocbs=0-{last}" if last else "")
+        last = self.cpus - 1
+        return (f"nohz_full=1-{last} rcu_nocbs=0-{last} numa_balancing=disable "
+                f"sysctl.vm.compaction_proactiveness=0 {'maxcpus=1' if self.late else ''}")
 
     def argv(self) -> list[str]:
         """QEMU and all options but those that gvm adds: accel, machine, smp, memory."""
-        tests = ["online", *self.tests] if self.late else self.tests
-        spread = f"{SPREAD} {'maxcpus=1' if self.late else ''}" if self.nodes > 1 else ""
-        append = (f"{APPEND} {self.clock()} {spread} {self.append} "
+        several = self.nodes > 1
+        tests = ["online", *self.tests] if several and self.late else self.tests
+        append = (f"{APPEND} {self.clock()} {self.spread() if several else ''} {self.append} "
                   f"GVM_CPUS={self.cpus} GVM_NODES={self.nodes} GVM_TEST={','.join(tests)}")
         root = []
         if self.work:

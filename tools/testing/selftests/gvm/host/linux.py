@@ -30,8 +30,7 @@ def test_reboot(c):
 def test_move(c):
     """The second CPU goes to the first server and back while it is at work."""
     with Agents(c) as a:
-        g = guest.Linux(c.kernel, ["count", "timer", "count", "cpus"],
-                        cpus=c.nr_nodes, late=True)
+        g = guest.Linux(c.kernel, ["count", "timer", "count", "cpus"], cpus=c.nr_nodes)
         vm = a.linux("move", g)
         vm.wait_for("online #", 400)
         said = []

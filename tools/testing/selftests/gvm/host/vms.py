@@ -21,10 +21,10 @@ def check(c, vm: run.Running, timeout: float, ignore: str = "") -> run.Outcome:
     return o
 
 
-def boot(c, name, tests, timeout, late=True, **kw) -> run.Outcome:
+def boot(c, name, tests, timeout, **kw) -> run.Outcome:
     """One Linux over all servers, a CPU on each, that runs these tests and powers off."""
     with Agents(c) as a:
-        g = guest.Linux(c.kernel, tests, cpus=c.nr_nodes, late=late, **kw)
+        g = guest.Linux(c.kernel, tests, cpus=c.nr_nodes, **kw)
         o = check(c, a.linux(name, g), timeout, BACKTRACES if "nmi" in tests else "")
         a.nothing_left()
         return o
