@@ -58,7 +58,6 @@ static void destroy_nodes(struct dsm_cluster *c)
 	for (u16 i = 0; i < c->nr_nodes; i++) {
 		if (!c->node[i])
 			continue;
-		dsm_sysfs_node_del(c, i);
 		dsm_node_destroy(c->node[i]);
 		c->node[i] = NULL;
 	}
@@ -187,11 +186,11 @@ transport:
 	stop_nodes(c);
 	c->ops->stop(c);
 nodes:
-	destroy_nodes(c);
 	dsm_membership_exit(c);
 	dsm_sysfs_cluster_del(c);
 engine:
 	dsm_engine_stop(c);
+	destroy_nodes(c);
 meta:
 	dsm_meta_destroy(c);
 queues:
@@ -219,9 +218,10 @@ void dsm_cluster_destroy(struct dsm_cluster *c)
 	dsm_membership_exit(c);
 	dsm_meta_drain(c);
 	dsm_meta_clear(c);
-	destroy_nodes(c);
 	dsm_sysfs_cluster_del(c);
+	/* Its workers look at the nodes and send to them. */
 	dsm_engine_stop(c);
+	destroy_nodes(c);
 	dsm_meta_destroy(c);
 	destroy_queues(c);
 	free_cluster(c);

@@ -30,7 +30,6 @@ void dsm_sysfs_cluster_del(struct dsm_cluster *c);
 
 /* @c->node[id] is there from before add to after del. */
 int dsm_sysfs_node_add(struct dsm_cluster *c, u16 id);
-void dsm_sysfs_node_del(struct dsm_cluster *c, u16 id);
 
 /*
  * A region that has a name.  The caller serialises the calls for one cluster,

@@ -97,20 +97,3 @@ int dsm_sysfs_node_add(struct dsm_cluster *c, u16 id)
 		s->peer[id] = k;
 	return err;
 }
-
-/**
- * dsm_sysfs_node_del() - show a peer no more
- * @c:	the cluster
- * @id:	the peer
- *
- * Context: Process, sleeps; see sysfs.h for the locks.
- */
-void dsm_sysfs_node_del(struct dsm_cluster *c, u16 id)
-{
-	struct dsm_sysfs *s = c->sysfs;
-
-	if (!s || id >= DSM_MAX_NODES)
-		return;
-	dsm_kobj_del(s->peer[id]);
-	s->peer[id] = NULL;
-}

@@ -165,12 +165,40 @@ static void who_has_left_changes_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, dsm_cluster_leave(nodes.c[1]));
 }
 
+/* It is tried every few milliseconds, up to the end. */
+static void what_waits_is_dropped_at_the_end(struct kunit *test)
+{
+	struct dsm_msg m = {
+		.type = DSM_MSG_GETS,
+		.requester = 1,
+		.home = 0,
+		.target = DSM_NODE_NONE,
+		.owner = DSM_NODE_NONE,
+		.tid = 1,
+		.epoch = 1,
+		.region = READ_ONCE(nodes.c[0]->max_region) + 1,
+		.gen = 1,
+		.from = 1,
+	};
+	struct page *page = NULL;
+	int err;
+
+	local_bh_disable();
+	err = dsm_engine_rx(nodes.c[0], &m, &page, NULL);
+	local_bh_enable();
+	KUNIT_ASSERT_EQ(test, 0, err);
+	KUNIT_EXPECT_EQ(test, 1, dsm_stats_sum(nodes.c[0], DSM_STAT_msg_backlog));
+	dsm_cluster_destroy(nodes.c[0]);
+	nodes.c[0] = NULL;
+}
+
 static struct kunit_case leave_cases[] = {
 	KUNIT_CASE_SLOW(one_leaves),
 	KUNIT_CASE_SLOW(all_leave_but_one),
 	KUNIT_CASE_SLOW(leave_while_others_write),
 	KUNIT_CASE_SLOW(no_one_leaves_while_mounted),
 	KUNIT_CASE_SLOW(who_has_left_changes_nothing),
+	KUNIT_CASE_SLOW(what_waits_is_dropped_at_the_end),
 	{}
 };
 
