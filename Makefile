@@ -93,12 +93,13 @@ bench: modules tools pingpong ## latency and bandwidth, beside raw RDMA in the s
 pingpong: deps ## raw verbs round trips, the yardstick of bench
 	@$(MAKE) -s -C modules/dsm-pingpong
 
-demo: modules tools ## the two-minute tour
-	@scripts/demo.sh $(ARGS)
+demo: modules tools ## the tour: a minute of shared memory, then demo-gvm
+	@scripts/demo.sh
+	@$(MAKE) demo-gvm
 
-demo-gvm: ## one Linux on two emulated servers; builds the patched kernel, then takes minutes
+demo-gvm: ## one Linux on two emulated servers; builds the patched kernel once (8 to 16 minutes), then takes two
 	@$(MAKE) modules tools KERNEL=qemu-patched
-	@scripts/demo-gvm.sh
+	@python3 tools/testing/gvm/demo.py $(ARGS)
 
 lint: deps ## sparse, checkpatch, header, purity and syntax checks
 	@scripts/lint.sh
