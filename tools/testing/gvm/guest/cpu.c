@@ -272,7 +272,7 @@ static void forking(void)
 const struct test cpu_tests[] = {
 	{ "cpus", cpus, 60 },
 	{ "timer", timer, 60 },
-	{ "tsc", tsc, 120 },
+	{ "tsc", tsc, 400 },
 	{ "ipi", ipi, 120 },
 	{ "wake", wake, 240 },
 	{ "online", online, 60 },
