@@ -57,8 +57,7 @@ static vm_fault_t dsm_vm_coherent_fault(struct vm_fault *vmf)
 	struct page *page;
 	vm_fault_t ret;
 
-	if (!write)
-		dsm_fault_ahead(vmf);
+	dsm_fault_ahead(vmf, right);
 	ret = dsm_fault_get_page(vmf, &right, 0, &waited, &page);
 	if (ret)
 		return ret;

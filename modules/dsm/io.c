@@ -98,7 +98,8 @@ ssize_t dsm_file_read_iter(struct kiocb *iocb, struct iov_iter *to)
 			break;
 		s = span_at(iocb->ki_pos, min_t(loff_t, iov_iter_count(to),
 						size - iocb->ki_pos));
-		dsm_prefetch_read(r, s.index, DIV_ROUND_UP(size, PAGE_SIZE));
+		dsm_prefetch_ahead(r, s.index, DSM_RIGHT_READ,
+				   DIV_ROUND_UP(size, PAGE_SIZE));
 		n = copy_out(r, s, flags, to);
 		if (n < 0)
 			return done ?: n;
@@ -118,7 +119,8 @@ ssize_t dsm_file_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 static ssize_t write_pages(struct kiocb *iocb, struct iov_iter *from)
 {
-	struct dsm_region *r = dsm_inode_region(file_inode(iocb->ki_filp));
+	struct inode *inode = file_inode(iocb->ki_filp);
+	struct dsm_region *r = dsm_inode_region(inode);
 	unsigned int flags = iocb->ki_flags & IOCB_NOWAIT ? DSM_GET_NOWAIT : 0;
 	unsigned int tries = 0;
 	ssize_t done = 0;
@@ -129,6 +131,8 @@ static ssize_t write_pages(struct kiocb *iocb, struct iov_iter *from)
 
 		if (fault_in_iov_iter_readable(from, s.len) == s.len)
 			return done ?: -EFAULT;
+		dsm_prefetch_ahead(r, s.index, DSM_RIGHT_WRITE,
+				   DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE));
 		n = copy_in(r, s, flags, from);
 		if (n < 0)
 			return done ?: n;

@@ -170,17 +170,18 @@ static struct page *peek(struct dsm_region *r, u64 index, u8 *right,
 }
 
 /**
- * dsm_fault_ahead() - a fault wants to read: what about the pages behind?
+ * dsm_fault_ahead() - a fault wants a page: what about those behind?
  * @vmf:	the fault
+ * @right:	enum dsm_right, to read or to write
  *
  * Called before the page itself is asked for, so that it is the first of the
  * frame.
  */
-void dsm_fault_ahead(struct vm_fault *vmf)
+void dsm_fault_ahead(struct vm_fault *vmf, u8 right)
 {
 	struct inode *inode = file_inode(vmf->vma->vm_file);
 
-	dsm_prefetch_read(dsm_inode_region(inode), vmf->pgoff, file_pages(inode));
+	dsm_prefetch_ahead(dsm_inode_region(inode), vmf->pgoff, right, file_pages(inode));
 }
 
 /**
@@ -246,8 +247,7 @@ vm_fault_t dsm_vm_fault(struct vm_fault *vmf)
 	bool waited = false;
 	vm_fault_t ret;
 
-	if (!write)
-		dsm_fault_ahead(vmf);
+	dsm_fault_ahead(vmf, right);
 	/* A writer comes back through page_mkwrite. */
 	ret = dsm_fault_get_page(vmf, &right, write ? DSM_GET_AGAIN : 0, &waited,
 				 &vmf->page);

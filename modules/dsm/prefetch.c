@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Prefetch: sequential and strided readers get their pages before they ask.
+ * Prefetch: sequential and strided readers get their pages before they ask, and
+ * sequential writers.
  *
  * A stream belongs to a thread (hashed; a clash costs a prefetch, not
- * correctness).  Two steps of the same stride open it; the window doubles up to
- * prefetch_pages; as soon as less than half of it is left, the next half is
- * asked for, in one frame.
+ * correctness), one to read and one to write.  Two steps of the same stride open
+ * it; the window doubles up to prefetch_pages; as soon as less than half of it is
+ * left, the next half is asked for, in one frame.
+ *
+ * What is fetched for writing others lose, so a writer that skips pages gets none.
  */
 #include <linux/hash.h>
 #include <linux/sched.h>
@@ -43,18 +46,20 @@ static void prefetch_one(struct dsm_region *r, u64 index, u8 right, u8 user, u32
 }
 
 static void prefetch_stride(struct dsm_region *r, u64 from, s64 stride,
-			    unsigned int nr, u64 end)
+			    unsigned int nr, u8 right, u64 end)
 {
 	u64 index = from;
 
 	for (; nr && index < end; nr--, index += stride)
-		prefetch_one(r, index, DSM_RIGHT_READ, DSM_HOLD_NOBODY, 0);
+		prefetch_one(r, index, right, DSM_HOLD_NOBODY, 0);
 	dsm_node_flush(r->cluster);
 }
 
-static struct dsm_stream *stream_of_current(struct dsm_region *r)
+static struct dsm_stream *stream_of_current(struct dsm_region *r, u8 right)
 {
-	return &r->stream[hash_ptr(current, ilog2(DSM_NR_STREAMS))];
+	struct dsm_stream *s = right == DSM_RIGHT_WRITE ? r->writes : r->reads;
+
+	return &s[hash_ptr(current, ilog2(DSM_NR_STREAMS))];
 }
 
 /**
@@ -67,7 +72,7 @@ static struct dsm_stream *stream_of_current(struct dsm_region *r)
  */
 void dsm_page_prefetch(struct dsm_region *r, u64 index, unsigned int nr)
 {
-	prefetch_stride(r, index, 1, nr, U64_MAX);
+	prefetch_stride(r, index, 1, nr, DSM_RIGHT_READ, U64_MAX);
 }
 
 /**
@@ -84,26 +89,27 @@ void dsm_prefetch_write(struct dsm_region *r, u64 index, u8 user)
 }
 
 /**
- * dsm_prefetch_read() - a thread reads a page: look ahead
+ * dsm_prefetch_ahead() - a thread wants a page: look ahead
  * @r:		the region
  * @index:	the page
+ * @right:	enum dsm_right, to read or to write
  * @end:	pages of the file
  *
  * Called before the page itself is asked for, so that it is the first of the
  * frame.  Context: process; does not wait for the network.
  */
-void dsm_prefetch_read(struct dsm_region *r, u64 index, u64 end)
+void dsm_prefetch_ahead(struct dsm_region *r, u64 index, u8 right, u64 end)
 {
 	u32 max = READ_ONCE(r->cluster->knobs.prefetch_pages);
-	struct dsm_stream *s;
+	struct dsm_stream *s = stream_of_current(r, right);
+	s64 far = right == DSM_RIGHT_WRITE ? 1 : MAX_STRIDE;
 	s64 stride, left;
 
-	s = stream_of_current(r);
 	stride = index - s->last;
 	if (!stride)
 		return;
 	s->last = index;
-	if (stride != s->stride || stride < 1 || stride > MAX_STRIDE || !max) {
+	if (stride != s->stride || stride < 1 || stride > far || !max) {
 		s->stride = stride;
 		s->window = 0;
 		s->ahead = index + stride;
@@ -115,12 +121,12 @@ void dsm_prefetch_read(struct dsm_region *r, u64 index, u64 end)
 	if (s->window && left > s->window / 2)
 		return;
 	s->window = clamp(s->window * 2, min(FIRST_WINDOW, max), max);
-	prefetch_stride(r, s->ahead, stride, s->window - left, end);
+	prefetch_stride(r, s->ahead, stride, s->window - left, right, end);
 	s->ahead += (s->window - left) * stride;
 }
 
 /**
- * dsm_prefetch_mapped() - a fault mapped more than its page
+ * dsm_prefetch_mapped() - a fault of a reader mapped more than its page
  * @r:		the region
  * @index:	the page of the fault
  * @last:	the last page that was mapped
@@ -129,7 +135,7 @@ void dsm_prefetch_read(struct dsm_region *r, u64 index, u64 end)
  */
 void dsm_prefetch_mapped(struct dsm_region *r, u64 index, u64 last)
 {
-	struct dsm_stream *s = stream_of_current(r);
+	struct dsm_stream *s = stream_of_current(r, DSM_RIGHT_READ);
 
 	if (s->last == index && s->stride == 1)
 		s->last = last;

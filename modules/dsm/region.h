@@ -77,8 +77,8 @@ struct dsm_entry {
 #define DSM_EF_TIMED_OUT	5	/* someone waited in vain, and no one got it since */
 
 /**
- * struct dsm_stream - what a thread read last, to see what it wants next
- * @last:	page of its last read fault
+ * struct dsm_stream - what a thread read or wrote last, to see what it wants next
+ * @last:	page of its last fault
  * @stride:	distance to the one before
  * @ahead:	prefetch was started up to here, exclusive
  * @window:	pages to stay ahead
@@ -110,7 +110,8 @@ struct dsm_stream {
  * @evict_cursor: where eviction goes on; lockless
  * @successor:	while this node leaves: the new home of its pages, else NONE
  * @user:	who asked for a page last, see hold.h; lockless
- * @stream:	read streams, hashed by thread, racy on purpose
+ * @reads:	streams of reads, hashed by thread, racy on purpose
+ * @writes:	likewise, of writes
  * @kobj:	/sys/fs/dsm/regions/<name>
  * @rcu:	frees the region
  */
@@ -130,7 +131,8 @@ struct dsm_region {
 	unsigned long evict_cursor;
 	u16 successor;
 	u8 user;
-	struct dsm_stream stream[DSM_NR_STREAMS];
+	struct dsm_stream reads[DSM_NR_STREAMS];
+	struct dsm_stream writes[DSM_NR_STREAMS];
 	struct kobject *kobj;
 	struct rcu_head rcu;
 };
@@ -382,8 +384,8 @@ void dsm_evict_kick(struct dsm_cluster *c);
 unsigned int dsm_evict_charged(struct dsm_cluster *c, struct mem_cgroup *memcg,
 			       unsigned int want, bool force);
 
-/* prefetch.c: a thread read a page; look ahead. */
-void dsm_prefetch_read(struct dsm_region *r, u64 index, u64 nr_file_pages);
+/* prefetch.c: a thread wants a page; look ahead. */
+void dsm_prefetch_ahead(struct dsm_region *r, u64 index, u8 right, u64 nr_file_pages);
 void dsm_prefetch_mapped(struct dsm_region *r, u64 index, u64 last);
 
 #endif

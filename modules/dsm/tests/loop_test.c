@@ -291,6 +291,38 @@ static void prefetch_fetches(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, counted(&faults));
 }
 
+/* As a fault does. */
+static int write_ahead(struct dsm_region *r, u64 index)
+{
+	dsm_prefetch_ahead(r, index, DSM_RIGHT_WRITE, 64);
+	return dsm_test_write(r, index, index + 1);
+}
+
+static void prefetch_follows_a_writer(struct kunit *test)
+{
+	struct dsm_test_file *f = dsm_test_file(test, &nodes, "writer");
+	struct counter sent = count_from_now(1, DSM_STAT_prefetch_sent);
+	struct counter hits = count_from_now(1, DSM_STAT_prefetch_hit);
+
+	for (u64 i = 0; i < 64; i++)
+		KUNIT_ASSERT_EQ(test, 0, write_ahead(f->r[1], i));
+	/* The third page is the second step; nothing is behind the end. */
+	KUNIT_EXPECT_EQ(test, 61, counted(&sent));
+	KUNIT_EXPECT_EQ(test, 61, counted(&hits));
+	for (u64 i = 0; i < 64; i++)
+		KUNIT_EXPECT_EQ(test, 0, dsm_test_read(f->r[2], i, i + 1));
+}
+
+static void prefetch_lets_a_writer_skip(struct kunit *test)
+{
+	struct dsm_test_file *f = dsm_test_file(test, &nodes, "skips");
+	struct counter sent = count_from_now(1, DSM_STAT_prefetch_sent);
+
+	for (u64 i = 0; i < 64; i += 2)
+		KUNIT_ASSERT_EQ(test, 0, write_ahead(f->r[1], i));
+	KUNIT_EXPECT_EQ(test, 0, counted(&sent));
+}
+
 /* ---- everyone at once ---- */
 
 #define ROUNDS	300
@@ -335,6 +367,8 @@ static struct kunit_case loop_cases[] = {
 	KUNIT_CASE(nowait_starts_the_fetch),
 	KUNIT_CASE(a_short_wait),
 	KUNIT_CASE(prefetch_fetches),
+	KUNIT_CASE(prefetch_follows_a_writer),
+	KUNIT_CASE(prefetch_lets_a_writer_skip),
 	KUNIT_CASE(no_increment_is_lost),
 	{}
 };
