@@ -306,9 +306,9 @@ static void prefetch_follows_a_writer(struct kunit *test)
 
 	for (u64 i = 0; i < 64; i++)
 		KUNIT_ASSERT_EQ(test, 0, write_ahead(f->r[1], i));
-	/* The third page is the second step; nothing is behind the end. */
-	KUNIT_EXPECT_EQ(test, 61, counted(&sent));
-	KUNIT_EXPECT_EQ(test, 61, counted(&hits));
+	/* From the third one, which is the second step, to the end. */
+	KUNIT_EXPECT_EQ(test, 62, counted(&sent));
+	KUNIT_EXPECT_EQ(test, 62, counted(&hits));
 	for (u64 i = 0; i < 64; i++)
 		KUNIT_EXPECT_EQ(test, 0, dsm_test_read(f->r[2], i, i + 1));
 }

@@ -218,6 +218,9 @@ void interrupt(const struct frame *f)
  * Page tables of each CPU's own. A walk counts as a write for nested paging (on AMD always, on
  * Intel with EPT's accessed bits), so CPUs on several servers that share tables take them from
  * each other at every TLB miss. Test tables does that on purpose.
+ *
+ * They are not written while they are in use, half an entry maps anything: one's own are made
+ * with the shared ones loaded.
  */
 
 #define TABLE_PAGES 6
@@ -229,10 +232,12 @@ void tables_load(bool shared)
 	uint64_t (*t)[512] = tables[this_cpu()];
 	uint32_t i;
 
-	memcpy(t, (void *)PAGE_TABLES, sizeof(tables[0]));
-	t[0][0] = (uintptr_t)t[1] | 3;
-	for (i = 0; i < 4; i++)
-		t[1][i] = (uintptr_t)t[2 + i] | 3;
+	if (!shared) {
+		memcpy(t, (void *)PAGE_TABLES, sizeof(tables[0]));
+		t[0][0] = (uintptr_t)t[1] | 3;
+		for (i = 0; i < 4; i++)
+			t[1][i] = (uintptr_t)t[2 + i] | 3;
+	}
 	asm volatile("mov %0, %%cr3" :: "r" (shared ? PAGE_TABLES : (uintptr_t)t) : "memory");
 }
 
