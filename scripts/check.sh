@@ -26,7 +26,7 @@ part selftests-patched-3 selftest KERNEL=qemu-patched NODES=3 T="mm litmus stres
 part gvm gvm-selftests T="control ends move clock adopted sum soak"
 part gvm-patched gvm-selftests KERNEL=qemu-patched NODES=2 T="adopted boot linux irqs"
 part gvm-patched-3 gvm-selftests KERNEL=qemu-patched NODES=3 T=boot
-part demo-gvm demo-gvm ARGS="--size 26"
+part demo-gvm demo-gvm
 part bench bench ARGS=--quick
 if [ -n "${FULL-}" ]; then
 	part fuzz fuzz

@@ -36,6 +36,7 @@ def main() -> int:
     p.add_argument("--kernel", default="qemu-patched", help="of servers and guest")
     p.add_argument("--nodes", type=int, default=2)
     p.add_argument("--size", type=int, default=28, help="nas ep: log2 of pairs")
+    p.add_argument("--pause", type=float, default=5, help="seconds of work before each move")
     p.add_argument("--timeout", type=float, default=600)
     a = p.parse_args()
     work = f"{TOP}/tools/testing/gvm/work/show.sh {OUT}/nas {a.size}"
@@ -48,7 +49,8 @@ def main() -> int:
         try:
             vm.wait_for("nas ep", a.timeout)
             for server in (0, a.nodes - 1):
-                vm.job.done.wait(10)
+                if vm.job.done.wait(a.pause):
+                    raise ClusterError("the work was done before a CPU moved: try a larger --size")
                 move(agents, a.nodes - 1, server)
             o = vm.finish(a.timeout)
         finally:

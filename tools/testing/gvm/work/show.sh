@@ -8,7 +8,7 @@ dir=$(mktemp -d)
 mkfifo "$dir/never"
 exec 3<>"$dir/never"
 
-# busy CPU: "busy all" of /proc/stat so far.
+# busy CPU: $total is the time that it was busy so far, $all all the time, of /proc/stat.
 busy() {
 	local name user nice system idle iowait irq softirq rest
 	while read -r name user nice system idle iowait irq softirq rest; do
