@@ -5,10 +5,12 @@
  *
  * A stream belongs to a thread (hashed; a clash costs a prefetch, not
  * correctness), one to read and one to write.  Two steps of the same stride open
- * it; the window doubles up to prefetch_pages; as soon as less than half of it is
- * left, the next half is asked for, in one frame.
+ * it; the window doubles up to prefetch_pages, write_ahead_pages; as soon as less
+ * than half of it is left, the next half is asked for, in one frame.
  *
- * What is fetched for writing others lose, so a writer that skips pages gets none.
+ * What is fetched for writing others lose, whether it is used or not.  So a writer
+ * that skips pages gets none, and one that does not if write_ahead_pages says so:
+ * where memory is mostly empty, as a guest's is.
  */
 #include <linux/hash.h>
 #include <linux/sched.h>
@@ -100,9 +102,12 @@ void dsm_prefetch_write(struct dsm_region *r, u64 index, u8 user)
  */
 void dsm_prefetch_ahead(struct dsm_region *r, u64 index, u8 right, u64 end)
 {
-	u32 max = READ_ONCE(r->cluster->knobs.prefetch_pages);
+	const struct dsm_knobs *knobs = &r->cluster->knobs;
 	struct dsm_stream *s = stream_of_current(r, right);
-	s64 far = right == DSM_RIGHT_WRITE ? 1 : MAX_STRIDE;
+	bool write = right == DSM_RIGHT_WRITE;
+	u32 max = write ? READ_ONCE(knobs->write_ahead_pages) :
+			  READ_ONCE(knobs->prefetch_pages);
+	s64 far = write ? 1 : MAX_STRIDE;
 	s64 stride, left;
 
 	stride = index - s->last;

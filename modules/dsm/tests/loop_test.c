@@ -304,8 +304,10 @@ static void prefetch_follows_a_writer(struct kunit *test)
 	struct counter sent = count_from_now(1, DSM_STAT_prefetch_sent);
 	struct counter hits = count_from_now(1, DSM_STAT_prefetch_hit);
 
+	nodes.c[1]->knobs.write_ahead_pages = 16;
 	for (u64 i = 0; i < 64; i++)
 		KUNIT_ASSERT_EQ(test, 0, write_ahead(f->r[1], i));
+	nodes.c[1]->knobs.write_ahead_pages = 0;
 	/* From the third one, which is the second step, to the end. */
 	KUNIT_EXPECT_EQ(test, 62, counted(&sent));
 	KUNIT_EXPECT_EQ(test, 62, counted(&hits));
@@ -318,9 +320,21 @@ static void prefetch_lets_a_writer_skip(struct kunit *test)
 	struct dsm_test_file *f = dsm_test_file(test, &nodes, "skips");
 	struct counter sent = count_from_now(1, DSM_STAT_prefetch_sent);
 
+	nodes.c[1]->knobs.write_ahead_pages = 16;
 	for (u64 i = 0; i < 64; i += 2)
 		KUNIT_ASSERT_EQ(test, 0, write_ahead(f->r[1], i));
+	nodes.c[1]->knobs.write_ahead_pages = 0;
 	KUNIT_EXPECT_EQ(test, 0, counted(&sent));
+}
+
+static void no_one_loses_pages_to_a_writer_ahead(struct kunit *test)
+{
+	struct dsm_test_file *f = dsm_test_file(test, &nodes, "loses");
+	struct counter sent = count_from_now(1, DSM_STAT_prefetch_sent);
+
+	for (u64 i = 0; i < 8; i++)
+		KUNIT_ASSERT_EQ(test, 0, write_ahead(f->r[1], i));
+	KUNIT_EXPECT_EQ_MSG(test, 0, counted(&sent), "unless it is asked for");
 }
 
 /* ---- everyone at once ---- */
@@ -369,6 +383,7 @@ static struct kunit_case loop_cases[] = {
 	KUNIT_CASE(prefetch_fetches),
 	KUNIT_CASE(prefetch_follows_a_writer),
 	KUNIT_CASE(prefetch_lets_a_writer_skip),
+	KUNIT_CASE(no_one_loses_pages_to_a_writer_ahead),
 	KUNIT_CASE(no_increment_is_lost),
 	{}
 };

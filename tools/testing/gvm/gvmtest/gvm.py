@@ -24,7 +24,7 @@ class Agents:
         self.running: list[run.Running] = []
         run.kvm_up(c)
         c.dsm_down()
-        c.dsm_up(f"turn_us=200000 {dsm_args}".strip())
+        c.dsm_up(f"turn_us=200000 write_ahead_pages=16 {dsm_args}".strip())
         run.new_disk(c)
 
     def __enter__(self) -> "Agents":
