@@ -24,7 +24,7 @@ part selftests-patched selftest KERNEL=qemu-patched \
 	T="hook adopt adopt-mm coherent mailbox mm gup resident litmus locks stress"
 part selftests-patched-3 selftest KERNEL=qemu-patched NODES=3 T="mm litmus stress"
 part gvm gvm-selftests T="control ends move clock adopted sum soak"
-part gvm-patched gvm-selftests KERNEL=qemu-patched NODES=2 T="adopted boot linux irqs"
+part gvm-patched gvm-selftests KERNEL=qemu-patched NODES=2 T="adopted boot irqs"
 part gvm-patched-3 gvm-selftests KERNEL=qemu-patched NODES=3 T=boot
 part demo-gvm demo-gvm
 part bench bench ARGS=--quick
@@ -35,6 +35,7 @@ if [ -n "${FULL-}" ]; then
 	part modules-debug modules KERNEL=debug
 	part selftests-debug selftests KERNEL=debug
 	part patches patches-check
+	part gvm-linux gvm-selftests KERNEL=qemu-patched T=linux
 	part selftests-patched-all selftests KERNEL=qemu-patched
 	part fault-cost fault-cost
 	part mm-selftests mm-selftests
