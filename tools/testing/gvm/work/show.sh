@@ -21,7 +21,7 @@ busy() {
 
 lscpu | grep -E '^(CPU\(s\)|On-line|Model name|Socket|NUMA node)'
 numactl -H
-lstopo-no-graphics --no-io --no-caches --of ascii
+lstopo-no-graphics --no-io --no-caches --no-legend --of ascii
 cpus=$(nproc)
 export OMP_NUM_THREADS=$cpus OMP_PROC_BIND=true
 "$nas" ep "$size" >"$dir/out" 2>&1 &
