@@ -94,7 +94,7 @@ pingpong: deps ## raw verbs round trips, the yardstick of bench
 	@$(MAKE) -s -C modules/dsm-pingpong
 
 demo: modules tools ## the tour: a minute of shared memory, then demo-gvm
-	@scripts/demo.sh $(ARGS)
+	@python3 tools/testing/qemu/demo.py $(ARGS)
 	@$(MAKE) demo-gvm
 
 demo-gvm: ## one Linux on two emulated servers; builds the patched kernel once (8 to 16 minutes), then takes two

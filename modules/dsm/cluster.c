@@ -56,8 +56,6 @@ static DEFINE_MUTEX(clusters_lock);
 static void destroy_nodes(struct dsm_cluster *c)
 {
 	for (u16 i = 0; i < c->nr_nodes; i++) {
-		if (!c->node[i])
-			continue;
 		dsm_node_destroy(c->node[i]);
 		c->node[i] = NULL;
 	}
@@ -219,7 +217,7 @@ void dsm_cluster_destroy(struct dsm_cluster *c)
 	dsm_meta_drain(c);
 	dsm_meta_clear(c);
 	dsm_sysfs_cluster_del(c);
-	/* Its workers look at the nodes and send to them. */
+	/* The engine's workers look at the nodes, and send to them. */
 	dsm_engine_stop(c);
 	destroy_nodes(c);
 	dsm_meta_destroy(c);

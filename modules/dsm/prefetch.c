@@ -103,18 +103,21 @@ void dsm_prefetch_write(struct dsm_region *r, u64 index, u8 user)
 void dsm_prefetch_ahead(struct dsm_region *r, u64 index, u8 right, u64 end)
 {
 	const struct dsm_knobs *knobs = &r->cluster->knobs;
-	struct dsm_stream *s = stream_of_current(r, right);
 	bool write = right == DSM_RIGHT_WRITE;
 	u32 max = write ? READ_ONCE(knobs->write_ahead_pages) :
 			  READ_ONCE(knobs->prefetch_pages);
 	s64 far = write ? 1 : MAX_STRIDE;
+	struct dsm_stream *s;
 	s64 stride, left;
 
+	if (!max)
+		return;
+	s = stream_of_current(r, right);
 	stride = index - s->last;
 	if (!stride)
 		return;
 	s->last = index;
-	if (stride != s->stride || stride < 1 || stride > far || !max) {
+	if (stride != s->stride || stride < 1 || stride > far) {
 		s->stride = stride;
 		s->window = 0;
 		s->ahead = index + stride;

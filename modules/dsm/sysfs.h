@@ -28,7 +28,7 @@ int dsm_sysfs_cluster_add(struct dsm_cluster *c);
 /* Takes the peers and regions with it. */
 void dsm_sysfs_cluster_del(struct dsm_cluster *c);
 
-/* @c->node[id] is there from before add to after del. */
+/* @c->node[id] is there from before it until after dsm_sysfs_cluster_del(). */
 int dsm_sysfs_node_add(struct dsm_cluster *c, u16 id);
 
 /*

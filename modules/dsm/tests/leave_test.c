@@ -168,18 +168,7 @@ static void who_has_left_changes_nothing(struct kunit *test)
 /* It is tried every few milliseconds, up to the end. */
 static void what_waits_is_dropped_at_the_end(struct kunit *test)
 {
-	struct dsm_msg m = {
-		.type = DSM_MSG_GETS,
-		.requester = 1,
-		.home = 0,
-		.target = DSM_NODE_NONE,
-		.owner = DSM_NODE_NONE,
-		.tid = 1,
-		.epoch = 1,
-		.region = READ_ONCE(nodes.c[0]->max_region) + 1,
-		.gen = 1,
-		.from = 1,
-	};
+	struct dsm_msg m = dsm_test_request(1, 0, READ_ONCE(nodes.c[0]->max_region) + 1);
 	struct page *page = NULL;
 	int err;
 

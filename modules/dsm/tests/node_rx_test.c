@@ -17,17 +17,7 @@ static struct dsm_frame frame(u8 kind, u32 seq)
 /* A request for a page of a region that was here once: counted, and dropped. */
 static struct dsm_msg stale_request(void)
 {
-	return (struct dsm_msg){
-		.type = DSM_MSG_GETS,
-		.requester = PEER,
-		.home = SELF,
-		.target = DSM_NODE_NONE,
-		.owner = DSM_NODE_NONE,
-		.tid = 1,
-		.epoch = 1,
-		.region = 1,
-		.gen = 1,
-	};
+	return dsm_test_request(PEER, SELF, 1);
 }
 
 static int rx_request(u32 seq)

@@ -75,6 +75,22 @@ struct dsm_region *dsm_test_region(struct kunit *test, struct dsm_cluster *c,
 	return r;
 }
 
+struct dsm_msg dsm_test_request(u16 from, u16 home, u32 region)
+{
+	return (struct dsm_msg){
+		.type = DSM_MSG_GETS,
+		.from = from,
+		.requester = from,
+		.home = home,
+		.target = DSM_NODE_NONE,
+		.owner = DSM_NODE_NONE,
+		.tid = 1,
+		.epoch = 1,
+		.region = region,
+		.gen = 1,
+	};
+}
+
 /* ---- pages ---- */
 
 #define WORDS	(PAGE_SIZE / sizeof(u64))

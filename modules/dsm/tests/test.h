@@ -54,6 +54,9 @@ struct dsm_cluster *dsm_test_cluster(struct kunit *test, u16 self, u16 nr_nodes,
 struct dsm_region *dsm_test_region(struct kunit *test, struct dsm_cluster *c,
 				   u32 id, u16 home);
 
+/* A request to read the first page of @region, as it comes from @from. */
+struct dsm_msg dsm_test_request(u16 from, u16 home, u32 region);
+
 /* ---- pages ---- */
 
 /* Take the right, write or check a page full of @tag, let it go; 0 or an errno. */

@@ -8,7 +8,7 @@ import argparse
 import sys
 import threading
 
-from gvmtest import GVM, OUT, TOP, ClusterError, guest, run
+from gvmtest import OUT, TOP, ClusterError, guest, run
 from gvmtest.gvm import Agents
 from memos.cluster import Cluster
 
@@ -25,7 +25,7 @@ def show(vm: run.Running, stop: threading.Event) -> None:
 
 
 def move(agents: Agents, vcpu: int, server: int) -> None:
-    r = agents.c[0].exec(str(GVM), "move", NAME, str(vcpu), str(server), timeout=60)
+    r = agents.move(NAME, vcpu, server)
     print(f"$ gvm move {NAME} {vcpu} {server}\n{(r.out or r.err).strip()}", flush=True)
     if not r.ok:
         raise ClusterError("gvm move failed")

@@ -4,6 +4,7 @@ import time
 from typing import Optional, Sequence
 
 from memos.cluster import Cluster
+from memos.node import Result
 
 from . import GVM, OUT, ClusterError, guest, run
 
@@ -68,6 +69,13 @@ class Agents:
         head = [str(GVM), "run", "--name", name,
                 "--servers", self.servers(members or self.c.nr_nodes), *options]
         return run.start(self.c, [*head, "--", *argv], name, env=self.env)
+
+    def gvm(self, *args: str, timeout: float = 60) -> Result:
+        """One of gvm's other commands, on the first server, where VMs are started."""
+        return self.c[0].exec(str(GVM), *args, timeout=timeout)
+
+    def move(self, name: str, vcpu: int, server: int | str) -> Result:
+        return self.gvm("move", name, str(vcpu), str(server))
 
     def kvmlet(self, name: str, owners: Sequence[int], *options: str, ram: str = "file",
                gvm: Sequence[str] = ()) -> run.Running:

@@ -3,7 +3,7 @@
 # show.sh NAS SIZE: what machine the guest takes itself for, then nas ep on all its CPUs beside a
 # picture of how busy each of them is. Builtins only in the loop: a new process would be work too.
 nas=$1 size=$2
-bar='########################################'
+bar='####################'
 dir=$(mktemp -d)
 mkfifo "$dir/never"
 exec 3<>"$dir/never"

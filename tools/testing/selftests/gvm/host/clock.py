@@ -25,7 +25,7 @@ def test_clock(c):
         begin = time.monotonic()
         end = begin + SECONDS
         while time.monotonic() < end and not vm.job.done.is_set():
-            r = c[0].exec(a.running[0].job.argv[0], "status", timeout=20)
+            r = a.gvm("status", timeout=20)
             m = CLOCK.search(r.out)
             if m:
                 seen.append([float(x) for x in m.groups()[1:]])

@@ -63,7 +63,7 @@ def test_launcher_killed(c):
 def test_stop(c):
     with Agents(c) as a:
         vm = _running(a, "stopped")
-        r = c[0].exec(a.running[0].job.argv[0], "stop", "stopped", timeout=30)
+        r = a.gvm("stop", "stopped", timeout=30)
         assert r.ok, r.err
         _must_end(c, vm)
         a.nothing_left()

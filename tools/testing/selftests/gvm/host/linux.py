@@ -35,7 +35,7 @@ def test_move(c):
         vm.wait_for("online #", 400)
         said = []
         for server in (0, 1):
-            r = c[0].exec(a.running[0].job.argv[0], "move", "move", "1", str(server), timeout=60)
+            r = a.move("move", 1, server)
             said.append(r.out.strip() or r.err.strip())
         check(c, vm, 600)
         a.nothing_left()

@@ -11,10 +11,6 @@ from vms import Agents, check  # noqa: E402
 PAUSE = re.compile(r"paused for (\d+) us")
 
 
-def _move(c, a, name, vcpu, server):
-    return c[0].exec(a.running[0].job.argv[0], "move", name, str(vcpu), str(server), timeout=60)
-
-
 def _under(c, name, owners, tests, rounds, journeys, wanted):
     """kvmlet's tests, with vCPUs that move: a journey is a vCPU and servers to go round."""
     with Agents(c) as a:
@@ -23,7 +19,7 @@ def _under(c, name, owners, tests, rounds, journeys, wanted):
         pauses, refused, n = [], [], 0
         while not vm.job.done.is_set():
             for vcpu, servers in journeys:
-                r = _move(c, a, name, vcpu, servers[n % len(servers)])
+                r = a.move(name, vcpu, servers[n % len(servers)])
                 if r.ok:
                     pauses.append(int(PAUSE.search(r.out)[1]) if PAUSE.search(r.out) else -1)
                 else:
@@ -66,7 +62,7 @@ def test_timer(c):
 def test_errors(c):
     """Each is said, and the vCPU is where it was."""
     with Agents(c) as a:
-        assert "does not run here" in _move(c, a, "nobody", 1, 1).err
+        assert "does not run here" in a.move("nobody", 1, 1).err
         vm = a.kvmlet("moveerr", [0, 1], "--only", "mix", "--rounds", "100000", "--timeout", "3600")
         vm.wait_for("ok 1 ap_up", 120)
         time.sleep(1)
@@ -74,9 +70,9 @@ def test_errors(c):
                                    (1, "192.0.2.1", "no such server"), (1, "x", "no such server"),
                                    (7, 0, "no such vCPU"), (99, 0, "number below"),
                                    (1, 1, "there already")):
-            r = _move(c, a, "moveerr", vcpu, server)
+            r = a.move("moveerr", vcpu, server)
             assert not r.ok and text in r.err, f"move {vcpu} {server}: {r.out}{r.err}"
-        r = _move(c, a, "moveerr", 1, c[0].addr)
+        r = a.move("moveerr", 1, c[0].addr)
         assert r.ok and "server 0" in r.out, f"{r.out}{r.err}"
         c[0].sh("pkill -9 -x kvmlet", check=True)
         vm.end(15)
