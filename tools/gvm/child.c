@@ -174,6 +174,7 @@ static int64_t dirty_log(struct gvm_packet *p, size_t *len)
 int64_t gvm_child_ioctl(unsigned int vcpu, struct gvm_packet *p, size_t *len)
 {
 	bool for_vcpu = vcpu != GVM_NO_VCPU;
+	bool for_stub = for_vcpu && child.m.vcpu[vcpu].owner != child.m.self;
 	const struct gvm_call *call = gvm_call_find_wire(for_vcpu, p->head.request);
 	int fd = for_vcpu ? child.m.vcpu[vcpu].fd : child.m.vm_fd;
 	int r;
@@ -187,7 +188,7 @@ int64_t gvm_child_ioctl(unsigned int vcpu, struct gvm_packet *p, size_t *len)
 		return dirty_log(p, len);
 	if (call->request == KVM_IOEVENTFD)
 		return gvm_ringer_set((void *)p->data);
-	if (call->all)
+	if (call->all || for_stub)
 		return gvm_member_config(&child.m, vcpu, call,
 					 (void *)gvm_call_arg(call, p->data));
 	if (call->scope == GVM_SCOPE_SYSTEM)

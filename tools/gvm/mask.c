@@ -343,3 +343,21 @@ int gvm_mask_msr_ok(unsigned int index)
 		return false;
 	return index < 0x480 || index > 0x493;		/* VMX */
 }
+
+static bool in_list(uint32_t index, const struct kvm_msr_list *list)
+{
+	for (uint32_t i = 0; i < list->nmsrs; i++)
+		if (list->indices[i] == index)
+			return true;
+	return false;
+}
+
+void gvm_mask_features(struct kvm_msrs *msrs, const struct kvm_msr_list *features)
+{
+	uint32_t i, kept = 0;
+
+	for (i = 0; i < msrs->nmsrs; i++)
+		if (in_list(msrs->entries[i].index, features))
+			msrs->entries[kept++] = msrs->entries[i];
+	msrs->nmsrs = kept;
+}

@@ -48,4 +48,11 @@ int gvm_mask_extension(long cap, int value);
  */
 int gvm_mask_msr_ok(unsigned int index);
 
+/**
+ * gvm_mask_features() - of what KVM_SET_MSRS writes, keep the MSRs that are features
+ * @msrs:	its argument, changed in place
+ * @features:	KVM_GET_MSR_FEATURE_INDEX_LIST
+ */
+void gvm_mask_features(struct kvm_msrs *msrs, const struct kvm_msr_list *features);
+
 #endif

@@ -10,8 +10,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "mask.h"
 #include "raw.h"
 #include "remote.h"
+
+#define NR_FEATURES	256
 
 struct gvm_remote *gvm_remote_of(unsigned int id)
 {
@@ -326,6 +329,29 @@ static void configure_stubs(unsigned int id, const struct gvm_call *call, void *
 			       strerror(-r));
 }
 
+/*
+ * MSRs that are features stay what they are once a vCPU has run. A stub gets them when the vCPU does,
+ * before either runs, or the vCPU could not be moved to it.
+ */
+static void features_to_stubs(unsigned int id, const struct gvm_call *call, const struct kvm_msrs *arg,
+			      unsigned int nr)
+{
+	struct {
+		struct kvm_msr_list head;
+		uint32_t index[NR_FEATURES];
+	} list = { .head.nmsrs = NR_FEATURES };
+	struct kvm_msrs *m = malloc(sizeof(*m) + nr * sizeof(m->entries[0]));
+
+	if (!m || gvm_raw_ioctl(vmm.m.kvm_fd, KVM_GET_MSR_FEATURE_INDEX_LIST, &list))
+		gvm_member_end(&vmm.m, "features of vCPU %u: %s", id, strerror(errno));
+	m->nmsrs = nr;
+	memcpy(m->entries, arg->entries, nr * sizeof(m->entries[0]));
+	gvm_mask_features(m, &list.head);
+	if (m->nmsrs)
+		configure_stubs(id, call, m);
+	free(m);
+}
+
 /* On this server KVM itself knows what it can do. */
 static int local(unsigned int id, const struct gvm_call *call, unsigned long request, void *arg)
 {
@@ -355,6 +381,8 @@ static int request_on(unsigned int id, const struct gvm_call *call, unsigned lon
 		ret = local(id, call, request, arg);
 	if (ret >= 0 && call && call->all)
 		configure_stubs(id, call, arg);
+	if (ret > 0 && call && call->request == KVM_SET_MSRS && !r->tid)
+		features_to_stubs(id, call, arg, ret);
 	return ret;
 }
 

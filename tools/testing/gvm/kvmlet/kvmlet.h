@@ -62,6 +62,10 @@ void test_begins(uint32_t nr);
 void test_ends(uint32_t nr, bool ok);
 void all_ended(void);
 
+/* An MSR that KVM takes for a feature, and what all vCPUs have there. */
+#define MSR_FEATURES	0x10a	/* IA32_ARCH_CAPABILITIES */
+#define FEATURES	0x23
+
 /* Guest memory, or NULL. */
 void *guest_memory(uint64_t addr, uint64_t bytes);
 int slot_set(bool present);

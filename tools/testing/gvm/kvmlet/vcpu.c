@@ -74,8 +74,9 @@ int vcpu_check_state(struct vcpu *v)
 {
 	struct {
 		struct kvm_msrs head;
-		struct kvm_msr_entry e[2];
-	} msrs = { .head = { .nmsrs = 2 }, .e = { { .index = 0xc0000080 }, { .index = 0x1b } } };
+		struct kvm_msr_entry e[3];
+	} msrs = { .head = { .nmsrs = 3 }, .e = { { .index = 0xc0000080 }, { .index = 0x1b },
+						  { .index = MSR_FEATURES } } };
 	struct kvm_regs r, r2;
 	struct kvm_sregs s, s2;
 	struct kvm_vcpu_events events;
@@ -87,7 +88,7 @@ int vcpu_check_state(struct vcpu *v)
 	if (ioctl(v->fd, KVM_GET_REGS, &r) || ioctl(v->fd, KVM_GET_SREGS, &s) ||
 	    ioctl(v->fd, KVM_GET_VCPU_EVENTS, &events) || ioctl(v->fd, KVM_GET_LAPIC, &apic) ||
 	    ioctl(v->fd, KVM_GET_MP_STATE, &mp) || ioctl(v->fd, KVM_GET_DEBUGREGS, &debug) ||
-	    ioctl(v->fd, KVM_GET_MSRS, &msrs) != 2) {
+	    ioctl(v->fd, KVM_GET_MSRS, &msrs) != 3) {
 		say("# CPU %u: cannot read its state: %m", v->id);
 		return -1;
 	}
@@ -99,13 +100,17 @@ int vcpu_check_state(struct vcpu *v)
 		    s.cr0, s.cr3, s.efer, msrs.e[0].data, s.apic_base, msrs.e[1].data);
 		return -1;
 	}
+	if (msrs.e[2].data != FEATURES) {
+		say("# CPU %u: features %llx", v->id, msrs.e[2].data);
+		return -1;
+	}
 	/* In the format of xAPIC, as KVM_CAP_X2APIC_API is off. */
 	if ((uint8_t)apic.regs[0x23] != v->id) {
 		say("# CPU %u: APIC id %x", v->id, (uint8_t)apic.regs[0x23]);
 		return -1;
 	}
 	if (ioctl(v->fd, KVM_SET_REGS, &r) || ioctl(v->fd, KVM_SET_SREGS, &s) ||
-	    ioctl(v->fd, KVM_SET_DEBUGREGS, &debug) || ioctl(v->fd, KVM_SET_MSRS, &msrs) != 2 ||
+	    ioctl(v->fd, KVM_SET_DEBUGREGS, &debug) || ioctl(v->fd, KVM_SET_MSRS, &msrs) != 3 ||
 	    (xcrs.nr_xcrs && ioctl(v->fd, KVM_SET_XCRS, &xcrs))) {
 		say("# CPU %u: cannot write its state: %m", v->id);
 		return -1;

@@ -153,15 +153,16 @@ static void set_registers(struct vcpu *v)
 		must(ioctl(v->fd, KVM_SET_REGS, &regs));
 }
 
-static void set_tsc(struct vcpu *v)
+static void set_msrs(struct vcpu *v)
 {
 	struct {
 		struct kvm_msrs head;
-		struct kvm_msr_entry e[1];
-	} msrs = { .head = { .nmsrs = 1 }, .e = { { .index = MSR_TSC } } };
+		struct kvm_msr_entry e[2];
+	} msrs = { .head = { .nmsrs = 2 }, .e = { { .index = MSR_TSC },
+						  { .index = MSR_FEATURES, .data = FEATURES } } };
 
-	if (must(ioctl(v->fd, KVM_SET_MSRS, &msrs)) != 1)
-		die("CPU %u: TSC not set", v->id);
+	if (must(ioctl(v->fd, KVM_SET_MSRS, &msrs)) != 2)
+		die("CPU %u: MSRs not set", v->id);
 }
 
 void vcpu_create(struct vcpu *v)
@@ -178,7 +179,7 @@ void vcpu_create(struct vcpu *v)
 	info->tsc_khz = must(ioctl(v->fd, KVM_GET_TSC_KHZ, 0));
 	set_cpuid(v);
 	set_registers(v);
-	set_tsc(v);
+	set_msrs(v);
 	must(ioctl(v->fd, KVM_GET_LAPIC, &apic));
 	must(ioctl(v->fd, KVM_SET_LAPIC, &apic));
 	state.mp_state = v->id ? KVM_MP_STATE_UNINITIALIZED : KVM_MP_STATE_RUNNABLE;

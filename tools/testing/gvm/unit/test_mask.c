@@ -184,3 +184,24 @@ TEST(msrs)
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		CHECK(gvm_mask_msr_ok(kept[i]));
 }
+
+TEST(features)
+{
+	struct {
+		struct kvm_msr_list head;
+		uint32_t index[2];
+	} list = { .head.nmsrs = 2, .index = { 0x10a, 0xc0011029 } };
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry e[4];
+	} m = { .head.nmsrs = 4, .e = { { .index = 0x10, .data = 1 }, { .index = 0xc0011029, .data = 2 },
+					{ .index = 0x1b, .data = 3 }, { .index = 0x10a, .data = 4 } } };
+
+	gvm_mask_features(&m.head, &list.head);
+	CHECK(m.head.nmsrs == 2);
+	CHECK(m.e[0].index == 0xc0011029 && m.e[0].data == 2);
+	CHECK(m.e[1].index == 0x10a && m.e[1].data == 4);
+	list.head.nmsrs = 0;
+	gvm_mask_features(&m.head, &list.head);
+	CHECK(m.head.nmsrs == 0);
+}
