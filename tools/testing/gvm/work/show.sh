@@ -1,24 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # show.sh NAS SIZE: what machine the guest takes itself for, then nas ep on all its CPUs beside a
-# picture of how busy each of them is. Builtins only in the loop: a new process would be work too.
+# picture of how busy each of them is. Builtins only in the loop, too.
 nas=$1 size=$2
 bar='####################'
 dir=$(mktemp -d)
 mkfifo "$dir/never"
 exec 3<>"$dir/never"
 
-# busy CPU: $total is the time that it was busy so far, $all all the time, of /proc/stat.
-busy() {
-	local name user nice system idle iowait irq softirq rest
-	while read -r name user nice system idle iowait irq softirq rest; do
-		[ "$name" = "cpu$1" ] || continue
-		total=$((user + nice + system + irq + softirq))
-		all=$((total + idle + iowait))
-		return
-	done </proc/stat
-}
-
+. "${0%/*}/cpus.sh"
 lscpu | grep -E '^(CPU\(s\)|On-line|Model name|Socket|NUMA node)'
 numactl -H
 lstopo-no-graphics --no-io --no-caches --no-legend --of ascii
