@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Cycles of a guest over two servers, N of them; GVM_SOAK=linux: one Linux boot each, else kvmlet's.
+# Cycles of a guest over two servers, N of them, five a boot of the servers; GVM_SOAK=linux: of a
+# Linux guest, else kvmlet.
 # What failed keeps its logs in build/logs/soak-<round>.
 set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
 n=${N:-200} kernel=${KERNEL:-stock} each=5
-[ "${GVM_SOAK-}" = linux ] && each=1
 cd "$top" || exit 1
 done=0 failed=0 round=0
 begin=$(date +%s)

@@ -145,14 +145,16 @@ static void rng(void)
 	}
 }
 
-/* Twice round the firmware; the disk says which time this is. */
+/* Round the firmware, GVM_BOOTS boots in all; the disk says which one this is. */
 static void again(void)
 {
+	const char *boots = getenv("GVM_BOOTS");
+	unsigned char *p = (void *)buffer();
 	int fd = disk_open();
-	char *p = buffer();
 
+	must(boots);
 	must(pread(fd, p, BLOCK, 0) == BLOCK);
-	if (p[0] < 2) {
+	if (p[0] + 1 < atoi(boots)) {
 		say("# boot %d, again", p[0]);
 		p[0]++;
 		must(pwrite(fd, p, BLOCK, 0) == BLOCK);

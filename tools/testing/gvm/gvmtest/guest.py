@@ -36,7 +36,7 @@ class Linux:
     nodes: int = 1
     mem: str = "256M"
     append: str = "loglevel=5"
-    reboots: bool = False
+    boots: int = 1  # the test "reboot" has it boot so often
     late: bool = True  # over several servers: boots on one CPU, then the test "online" has the others
     work: str = ""  # command line of the test "work", run in the server's root file system
     options: list[str] = field(default_factory=list)
@@ -65,7 +65,8 @@ class Linux:
         several = self.nodes > 1
         tests = ["online", *self.tests] if several and self.late else self.tests
         append = (f"{APPEND} {self.clock()} {self.spread() if several else ''} {self.append} "
-                  f"GVM_CPUS={self.cpus} GVM_NODES={self.nodes} GVM_TEST={','.join(tests)}")
+                  f"GVM_CPUS={self.cpus} GVM_NODES={self.nodes} GVM_BOOTS={self.boots} "
+                  f"GVM_TEST={','.join(tests)}")
         root = []
         if self.work:
             append += f' GVM_WORK="{self.work}"'
@@ -73,7 +74,7 @@ class Linux:
                               "multidevs=remap",
                     "-device", "virtio-9p-pci,fsdev=server,mount_tag=server"]
         return ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
-                *([] if self.reboots else ["-no-reboot"]), "-cpu", "host,-svm,-xsave",
+                *([] if self.boots > 1 else ["-no-reboot"]), "-cpu", "host,-svm,-xsave",
                 "-kernel", str(self.kernel.image), "-initrd", str(self.initrd()),
                 "-append", append, "-serial", "stdio",
                 "-drive", f"file={DISK},format=raw,if=none,id=disk,cache=writeback",

@@ -16,6 +16,7 @@ from .guest import DISK
 
 _TAP = re.compile(r"(?:^|\[\s*[\d.]+\] )tap: (.*)$")
 _BOOTED = "# init runs"
+_ENDED = "] reboot: "  # Restarting system, or Power down
 # Of a CPU with nohz_full whose start takes more than a second, if the boot began 3 s before: gvm.rst.
 _SLOW_START = re.compile(r"-\[ cut here \]-(?:(?! cut here ).)*? sched_tick_remote\+"
                          r"(?:(?! cut here ).)*?\[ end trace ", re.S)
@@ -75,6 +76,15 @@ class Outcome:
         """Seconds from the start of the VMM to the guest's PID 1."""
         return self.console.when(_BOOTED)
 
+    @property
+    def boots(self) -> int:
+        """How often PID 1 ran."""
+        return self.console.text().count(_BOOTED)
+
+    def ends(self) -> list[float]:
+        """Seconds from the start of the VMM to the end of each of its boots."""
+        return [at for at, t in self.console.lines if _ENDED in t]
+
     def tap(self) -> list[str]:
         """TAP lines: marked ones of a Linux guest's log, else all."""
         text = [t for _, t in self.console.lines]
@@ -114,8 +124,10 @@ class Running:
         """Until a text is on the console. Return: the second it came."""
         end = time.monotonic() + timeout
         while (at := self.console.when(what)) is None:
-            if self.job.done.is_set() or time.monotonic() > end:
-                raise AssertionError(f"{self.name}: no \"{what}\" in {timeout:.0f} s:\n"
+            done = self.job.done.is_set()
+            if done or time.monotonic() > end:
+                when = f"its status is {self.job.status}" if done else f"in {timeout:.0f} s"
+                raise AssertionError(f"{self.name}: no \"{what}\", {when}:\n"
                                      f"{self.console.text()[-2000:]}")
             time.sleep(0.1)
         return at

@@ -24,7 +24,7 @@ def test_devices(c):
 
 
 def test_reboot(c):
-    boot(c, "reboot", ["cpus", "reboot"], 900, reboots=True)
+    boot(c, "reboot", ["cpus", "reboot"], 900, boots=3)
 
 
 def test_move(c):

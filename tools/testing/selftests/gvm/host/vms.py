@@ -27,4 +27,5 @@ def boot(c, name, tests, timeout, **kw) -> run.Outcome:
         g = guest.Linux(c.kernel, tests, cpus=c.nr_nodes, **kw)
         o = check(c, a.linux(name, g), timeout, BACKTRACES if "nmi" in tests else "")
         a.nothing_left()
+        assert o.boots == g.boots, f"booted {o.boots} times, not {g.boots}: {o.console.path}"
         return o
