@@ -4,7 +4,8 @@
 # says how long it took and on which CPUs. First where Linux puts them, then one on each CPU, bound.
 # Status: how many failed.
 nas=$1
-postgres=$(echo /usr/lib/postgresql/*/bin)
+versions=(/usr/lib/postgresql/*/bin)
+postgres=${versions[-1]}
 for p in gcc make numactl stress-ng sysbench "$postgres/initdb"; do
 	command -v "$p" >/dev/null || { echo "work: no $p: apt-get install it (initdb: postgresql)"; exit 1; }
 done
