@@ -33,7 +33,7 @@ def move(agents: Agents, vcpu: int, server: int) -> None:
 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--kernel", default="stock", help="of servers and guest")
+    p.add_argument("--kernel", default="qemu-patched", help="of servers and guest")
     p.add_argument("--nodes", type=int, default=2)
     p.add_argument("--size", type=int, default=28, help="nas ep: log2 of pairs, 24 or 28")
     p.add_argument("--pause", type=float, default=5, help="seconds of work before each move")
