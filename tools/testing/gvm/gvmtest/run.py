@@ -81,6 +81,7 @@ class Outcome:
         """How often PID 1 ran."""
         return self.console.text().count(_BOOTED)
 
+    @property
     def ends(self) -> list[float]:
         """Seconds from the start of the VMM to the end of each of its boots."""
         return [at for at, t in self.console.lines if _ENDED in t]

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # show.sh NAS SIZE: what machine the guest takes itself for, then nas ep on all its CPUs beside a
-# picture of how busy each of them is. Builtins only in the loop, too.
+# picture of how busy each of them is.
 nas=$1 size=$2
 bar='####################'
 dir=$(mktemp -d)

@@ -59,15 +59,16 @@ on_each() {
 
 # sources DIR FILES: a program of so many files.
 sources() {
-	local i j
+	local i j objs=
 	mkdir "$1"
 	for ((i = 1; i <= $2; i++)); do
 		for j in {1..40}; do
 			echo "int f${i}_$j(int *p, int n) { int s = $j, k; for (k = 0; k < n; k++) s += p[k] * $i; return s; }"
 		done >"$1/f$i.c"
+		objs+=" f$i.o"
 	done
-	printf 'all: %s\n\ttest $$(nm $^ | grep -c " T f") = %d\n%%.o: %%.c\n\tgcc -O1 -c -o $@ $<\n' \
-		"$(eval "echo f{1..$2}.o")" $((40 * $2)) >"$1/Makefile"
+	printf 'all:%s\n\ttest $$(nm $^ | grep -c " T f") = %d\n%%.o: %%.c\n\tgcc -O1 -c -o $@ $<\n' \
+		"$objs" $((40 * $2)) >"$1/Makefile"
 }
 
 database() {
