@@ -9,7 +9,7 @@ import argparse
 import re
 import sys
 
-from gvmtest import OUT, TOP, ClusterError, guest, run
+from gvmtest import ClusterError, disk, guest, run
 from gvmtest.gvm import Agents
 from memos import kernel
 from memos.cluster import Cluster
@@ -20,9 +20,10 @@ KINDS = ("plain", "gvm")
 
 
 def linux(a: argparse.Namespace) -> guest.Linux:
-    script = f"{TOP}/tools/testing/gvm/work/work.sh {OUT}/nas" if a.debian else ""
-    return guest.Linux(kernel.get(a.guest), ["work"] if a.debian else a.tests.split(","),
-                       cpus=a.cpus, mem=a.mem, work=script, late=not a.early)
+    k = kernel.get(a.guest)
+    if a.debian:
+        return disk.linux(k, "work", cpus=a.cpus, mem=a.mem, late=not a.early)
+    return guest.Linux(k, a.tests.split(","), cpus=a.cpus, mem=a.mem, late=not a.early)
 
 
 def plain(a: argparse.Namespace) -> run.Outcome:
@@ -45,7 +46,7 @@ def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--kernel", default="qemu-patched", help="the servers'")
     p.add_argument("--guest", default="qemu-patched", help="the guest's")
-    p.add_argument("--debian", action="store_true", help="Debian's userland, by 9p")
+    p.add_argument("--debian", action="store_true", help="its init and programs, on a disk")
     p.add_argument("--cpus", type=int, default=2, help="of the guest, and servers of one each")
     p.add_argument("--mem", default="256M", help="of the guest")
     p.add_argument("--server-mem", default="1G")
@@ -61,7 +62,8 @@ def main() -> int:
         o = fn(a)
         got[kind] = rows(o)
         bad += [f"{kind}: {x}" for x in o.problems]
-        print(f"{kind}: PID 1 after {o.init_s or -1:.1f} s, end after {o.took_s:.1f} s; "
+        login = f"login after {o.login_s:.1f} s, " if o.login_s else ""
+        print(f"{kind}: PID 1 after {o.init_s or -1:.1f} s, {login}end after {o.took_s:.1f} s; "
               f"log {o.console.path}", flush=True)
     names = list(dict.fromkeys(name for r in got.values() for name in r))
     print(f"{'ms in the guest':18}" + "".join(f"{k:>10}" for k in got) + "     plain/gvm")

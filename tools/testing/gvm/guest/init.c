@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * PID 1 of a guest under test: runs the tests that the kernel's command line names
- * (GVM_TEST=a,b or all), reports TAP in the kernel's log, powers off.
+ * (GVM_TEST=a,b or all), reports TAP in the kernel's log, powers off. Or it makes way for
+ * GVM_INIT, the init of the root file system behind it.
  *
  * A test is a child with a time limit: if it hangs, the log says at which step, and
  * the tests after it still run.
@@ -269,11 +270,13 @@ static void run_named(char *names)
 
 int main(int argc, char **argv)
 {
-	char *names = getenv("GVM_TEST");
+	char *names = getenv("GVM_TEST"), *init = getenv("GVM_INIT");
 
 	if (getpid() != 1)
 		return argc == 4 && !strcmp(argv[1], "nas") ? nas_main(argv[2], argv[3]) : 2;
 	boot();
+	if (init)
+		switch_root(init);
 	run_named(strdup(names ? names : "cpus"));
 	say("# power off");
 	reboot(RB_POWER_OFF);

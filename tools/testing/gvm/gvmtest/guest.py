@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Optional
 
 from memos import initramfs, tsc
 from memos.kernel import Kernel
@@ -17,6 +18,7 @@ APPEND = ("console=ttyS0,115200 earlyprintk=serial tsc=reliable nokaslr mitigati
 TESTS = ("cpus timer tsc ipi wake hotplug nmi forks litmus count memory shootdown numa "
          "blk net rng").split()
 USERLAND = "9pnet_virtio 9p overlay".split()
+EXT4 = "crc32c_generic ext4".split()
 DISK = "/tmp/gvm-disk"
 
 
@@ -39,12 +41,14 @@ class Linux:
     boots: int = 1  # the test "reboot" has it boot so often
     late: bool = True  # over several servers: boots on one CPU, then the test "online" has the others
     work: str = ""  # command line of the test "work", run in the server's root file system
+    disk: Optional[Path] = None  # or in this one's, an ext4 image; what is written is thrown away
+    init: str = ""  # which becomes PID 1 there, instead of tests
     options: list[str] = field(default_factory=list)
 
     def initrd(self) -> Path:
         build_programs()
-        return initramfs.build(self.kernel, OUT / "guest-init",
-                               MODULES + (USERLAND if self.work else []), "gvm-guest")
+        root = EXT4 if self.disk else USERLAND if self.work else []
+        return initramfs.build(self.kernel, OUT / "guest-init", MODULES + root, "gvm-guest")
 
     def clock(self) -> str:
         """The TSC's rate: what it could be measured by is emulated, and not precise."""
@@ -68,8 +72,15 @@ class Linux:
                   f"GVM_CPUS={self.cpus} GVM_NODES={self.nodes} GVM_BOOTS={self.boots} "
                   f"GVM_TEST={','.join(tests)}")
         root = []
+        if self.init:
+            append += f" GVM_INIT={self.init}"
         if self.work:
             append += f' GVM_WORK="{self.work}"'
+        if self.disk:
+            append += " GVM_ROOT=/dev/vdb"
+            root = ["-drive", f"file={self.disk},format=raw,if=none,id=root,snapshot=on",
+                    "-device", "virtio-blk-pci,drive=root"]
+        elif self.work:
             root = ["-fsdev", "local,id=server,path=/,security_model=none,readonly=on,"
                               "multidevs=remap",
                     "-device", "virtio-9p-pci,fsdev=server,mount_tag=server"]

@@ -16,6 +16,7 @@ from .guest import DISK
 
 _TAP = re.compile(r"(?:^|\[\s*[\d.]+\] )tap: (.*)$")
 _BOOTED = "# init runs"
+_LOGIN = " login: "
 _ENDED = "] reboot: "  # Restarting system, or Power down
 # Of a CPU with nohz_full whose start takes more than a second, if the boot began 3 s before: gvm.rst.
 _SLOW_START = re.compile(r"-\[ cut here \]-(?:(?! cut here ).)*? sched_tick_remote\+"
@@ -75,6 +76,11 @@ class Outcome:
     def init_s(self) -> Optional[float]:
         """Seconds from the start of the VMM to the guest's PID 1."""
         return self.console.when(_BOOTED)
+
+    @property
+    def login_s(self) -> Optional[float]:
+        """Seconds from the start of the VMM to Debian's prompt."""
+        return self.console.when(_LOGIN)
 
     @property
     def boots(self) -> int:
