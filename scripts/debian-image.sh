@@ -35,6 +35,7 @@ mmdebstrap --quiet --variant=minbase --include=$packages \
 	--aptopt='Apt::Install-Recommends "false"' \
 	--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 	--dpkgopt='path-exclude=/usr/share/man/*' \
+	--customize-hook='echo guest >"$1/etc/hostname"' \
 	--customize-hook='chroot "$1" passwd -d root' \
 	--customize-hook='chroot "$1" systemctl disable postgresql apt-daily.timer apt-daily-upgrade.timer' \
 	--customize-hook="copy-in $tmp/guest-work.service /etc/systemd/system" \

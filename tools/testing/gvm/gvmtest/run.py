@@ -16,7 +16,7 @@ from .guest import DISK
 
 _TAP = re.compile(r"(?:^|\[\s*[\d.]+\] )tap: (.*)$")
 _BOOTED = "# init runs"
-_LOGIN = " login: "
+_LOGIN = "Debian GNU/Linux 12 guest ttyS0"  # the prompt itself has no end of line
 _ENDED = "] reboot: "  # Restarting system, or Power down
 # Of a CPU with nohz_full whose start takes more than a second, if the boot began 3 s before: gvm.rst.
 _SLOW_START = re.compile(r"-\[ cut here \]-(?:(?! cut here ).)*? sched_tick_remote\+"
