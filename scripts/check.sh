@@ -35,7 +35,7 @@ if [ -n "${FULL-}" ]; then
 	part modules-debug modules KERNEL=debug
 	part selftests-debug selftests KERNEL=debug
 	part patches patches-check
-	part gvm-linux gvm-selftests KERNEL=qemu-patched T=linux
+	part gvm-linux gvm-selftests KERNEL=qemu-patched NODES=2 T="debian linux"
 	part selftests-patched-all selftests KERNEL=qemu-patched
 	part fault-cost fault-cost
 	part mm-selftests mm-selftests

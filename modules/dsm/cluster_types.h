@@ -41,7 +41,7 @@ struct dsm_transport_ops;
 	X(prefetch_pages, 16, 0, 256,					\
 	  "pages fetched ahead of a sequential reader")			\
 	X(write_ahead_pages, 0, 0, 256,					\
-	  "pages fetched ahead of a sequential writer; others lose them") \
+	  "pages fetched ahead of a sequential writer, which others lose, and mapped behind any write") \
 	X(nowait_us, 1000000, 0, 10000000,				\
 	  "microseconds a fault of KVM's waits before it is made an asynchronous one") \
 	X(fault_timeout_ms, 30000, 100, 3600000,			\

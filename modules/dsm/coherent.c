@@ -51,8 +51,8 @@ static bool map_page(struct vm_fault *vmf, unsigned long addr,
 
 static vm_fault_t dsm_vm_coherent_fault(struct vm_fault *vmf)
 {
-	bool write = vmf->flags & FAULT_FLAG_WRITE;
-	u8 right = write ? DSM_RIGHT_WRITE : DSM_RIGHT_READ;
+	const u8 wanted = vmf->flags & FAULT_FLAG_WRITE ? DSM_RIGHT_WRITE : DSM_RIGHT_READ;
+	u8 right = wanted;
 	bool waited = false;
 	struct page *page;
 	vm_fault_t ret;
@@ -62,8 +62,7 @@ static vm_fault_t dsm_vm_coherent_fault(struct vm_fault *vmf)
 	if (ret)
 		return ret;
 	ret = vm_coherent_map(vmf, vmf->address, page, right == DSM_RIGHT_WRITE);
-	if (!write)
-		dsm_fault_around(vmf, map_page);
+	dsm_fault_around(vmf, wanted, map_page);
 	unlock_page(page);
 	put_page(page);
 	return ret | (waited ? VM_FAULT_MAJOR : 0);

@@ -66,7 +66,7 @@ void dsm_vma_kind(struct dsm_cluster *c, const struct vm_operations_struct **vm_
 vm_fault_t dsm_fault_get_page(struct vm_fault *vmf, u8 *right, unsigned int flags,
 			      bool *waited, struct page **page);
 void dsm_fault_ahead(struct vm_fault *vmf, u8 right);
-void dsm_fault_around(struct vm_fault *vmf,
+void dsm_fault_around(struct vm_fault *vmf, u8 right,
 		      bool (*map)(struct vm_fault *vmf, unsigned long addr,
 				  struct page *page, u8 right));
 vm_fault_t dsm_vm_fault(struct vm_fault *vmf);

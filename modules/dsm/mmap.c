@@ -24,7 +24,7 @@
 #include "coherent.h"
 #include "region.h"
 
-/* Pages that one read fault maps at most. */
+/* Pages that one fault maps at most. */
 #define FAULT_AROUND	16
 
 static vm_fault_t errno_to_fault(int err)
@@ -137,23 +137,32 @@ vm_fault_t dsm_fault_get_page(struct vm_fault *vmf, u8 *right, unsigned int flag
 	return 0;
 }
 
-/* Return: the page, locked, with a reference, if it is here and may be read. */
-static struct page *peek(struct dsm_region *r, u64 index, u8 *right,
+/*
+ * A copy of zeroes gets memory only for a writer.
+ *
+ * Return: the page, locked, with a reference, if it is here and may be read.
+ */
+static struct page *peek(struct dsm_region *r, u64 index, bool write, u8 *right,
 			 struct dsm_payer *payer)
 {
 	struct dsm_entry *e = dsm_entry_find(r, index);
 	struct page *page = NULL;
+	bool fill;
 
 	if (!e)
 		return NULL;
 	spin_lock_bh(&e->lock);
+	*right = dsm_page_right(&e->core);
+	fill = write && *right == DSM_RIGHT_WRITE;
 	if (!test_bit(DSM_EF_DEAD, &e->flags) &&
-	    dsm_page_right(&e->core) >= DSM_RIGHT_READ && e->page &&
-	    (!dsm_payer_lacks_locked(payer, e) || dsm_payer_try(payer)))
+	    *right >= DSM_RIGHT_READ && (e->page || (fill && test_bit(DSM_EF_ZERO, &e->flags))) &&
+	    (!dsm_payer_lacks_locked(payer, e) || dsm_payer_try(payer))) {
+		if (test_bit(DSM_EF_ZERO, &e->flags))
+			dsm_payer_fill_locked(payer, e);
 		page = e->page;
+	}
 	if (page) {
 		get_page(page);
-		*right = dsm_page_right(&e->core);
 		/* A revocation takes the page lock, then this one: so try. */
 		if (!trylock_page(page)) {
 			put_page(page);
@@ -186,10 +195,14 @@ void dsm_fault_ahead(struct vm_fault *vmf, u8 right)
 
 /**
  * dsm_fault_around() - map what is here of the next pages: a fault less for each
- * @vmf:	the fault, of a reader, whose page is locked
+ * @vmf:	the fault, whose page is locked
+ * @right:	enum dsm_right, what it wanted: around writes there are as many pages as the knob
+ *		write_ahead_pages says, those that no one has ever had among them
  * @map:	maps a page at an address; it may be given so much of a right
+ *
+ * KVM maps eight pages in a fault of a guest, if they are mapped here.
  */
-void dsm_fault_around(struct vm_fault *vmf,
+void dsm_fault_around(struct vm_fault *vmf, u8 right,
 		      bool (*map)(struct vm_fault *vmf, unsigned long addr,
 				  struct page *page, u8 right))
 {
@@ -197,34 +210,39 @@ void dsm_fault_around(struct vm_fault *vmf,
 	struct inode *inode = file_inode(vma->vm_file);
 	struct dsm_region *r = dsm_inode_region(inode);
 	unsigned long addr = vmf->address & PAGE_MASK;
+	bool write = right == DSM_RIGHT_WRITE;
+	u32 nr = write ? READ_ONCE(r->cluster->knobs.write_ahead_pages) : FAULT_AROUND;
 	u64 index = vmf->pgoff;
-	u64 end = min(file_pages(inode), index + FAULT_AROUND);
+	u64 end = min(file_pages(inode), index + min(nr, FAULT_AROUND));
 	struct dsm_payer payer;
 
+	if (!nr)
+		return;
 	dsm_payer_init(&payer, vmf);
-
 	while (++index < end) {
 		struct page *page;
-		u8 right;
+		u8 has;
 		bool ok;
 
 		addr += PAGE_SIZE;
 		if (addr >= vma->vm_end || !(addr & ~PMD_MASK))
 			break;
 		payer.addr = addr;
-		page = peek(r, index, &right, &payer);
+		if (write)
+			dsm_prefetch_untouched(r, index);
+		page = peek(r, index, write, &has, &payer);
 		if (!page)
 			break;
 		page->mapping = inode->i_mapping;
 		page->index = index;
-		ok = map(vmf, addr, page, right);
+		ok = map(vmf, addr, page, has);
 		unlock_page(page);
 		put_page(page);
 		if (!ok)
 			break;
 	}
 	dsm_payer_exit(&payer);
-	dsm_prefetch_mapped(r, vmf->pgoff, index - 1);
+	dsm_prefetch_mapped(r, vmf->pgoff, right, index - 1);
 }
 
 /* Writes have to come through page_mkwrite, whatever the right. */
@@ -254,7 +272,7 @@ vm_fault_t dsm_vm_fault(struct vm_fault *vmf)
 	if (ret)
 		return ret;
 	if (!write)
-		dsm_fault_around(vmf, insert_page);
+		dsm_fault_around(vmf, DSM_RIGHT_READ, insert_page);
 	return VM_FAULT_LOCKED | (waited ? VM_FAULT_MAJOR : 0);
 }
 

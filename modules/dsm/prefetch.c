@@ -10,7 +10,8 @@
  *
  * What is fetched for writing others lose, whether it is used or not.  So a writer
  * that skips pages gets none, and one that does not if write_ahead_pages says so:
- * where memory is mostly empty, as a guest's is.
+ * where memory is mostly empty, as a guest's is. Then any writer gets pages that no
+ * one loses, mapped (dsm_fault_around()).
  */
 #include <linux/hash.h>
 #include <linux/sched.h>
@@ -23,7 +24,15 @@
 #define MAX_STRIDE	64
 #define FIRST_WINDOW	4u
 
-static void prefetch_one(struct dsm_region *r, u64 index, u8 right, u8 user, u32 hold_us)
+/* The home knows: no one has the page, nor has anyone had it. */
+static bool is_untouched_locked(const struct dsm_entry *e)
+{
+	return !e->dir || e->dir->state == DSM_DS_Z;
+}
+
+/* @home: only if this is the home of the page, which is untouched. */
+static void prefetch_one(struct dsm_region *r, u64 index, u8 right, u8 user, u32 hold_us,
+			 bool home)
 {
 	struct dsm_cluster *c = r->cluster;
 	struct dsm_entry *e;
@@ -33,7 +42,7 @@ static void prefetch_one(struct dsm_region *r, u64 index, u8 right, u8 user, u32
 		return;
 	spin_lock_bh(&e->lock);
 	if (!test_bit(DSM_EF_DEAD, &e->flags) && e->core.state == DSM_PS_I &&
-	    dsm_evict_has_room(c)) {
+	    dsm_evict_has_room(c) && (!home || is_untouched_locked(e))) {
 		/* Before the answer, which may be here when the call returns. */
 		__set_bit(DSM_EF_PREFETCHED, &e->flags);
 		e->user = user;
@@ -53,7 +62,7 @@ static void prefetch_stride(struct dsm_region *r, u64 from, s64 stride,
 	u64 index = from;
 
 	for (; nr && index < end; nr--, index += stride)
-		prefetch_one(r, index, right, DSM_HOLD_NOBODY, 0);
+		prefetch_one(r, index, right, DSM_HOLD_NOBODY, 0, false);
 	dsm_node_flush(r->cluster);
 }
 
@@ -87,7 +96,21 @@ void dsm_page_prefetch(struct dsm_region *r, u64 index, unsigned int nr)
  */
 void dsm_prefetch_write(struct dsm_region *r, u64 index, u8 user)
 {
-	prefetch_one(r, index, DSM_RIGHT_WRITE, user, READ_ONCE(r->cluster->knobs.hold_us));
+	prefetch_one(r, index, DSM_RIGHT_WRITE, user, READ_ONCE(r->cluster->knobs.hold_us), false);
+}
+
+/**
+ * dsm_prefetch_untouched() - take a page for writing if that costs no one anything
+ * @r:		the region
+ * @index:	the page: nothing happens if its home is elsewhere, or if it was ever written or
+ *		someone has it
+ *
+ * It is there when this returns: the home need not ask. Context: process; does not wait.
+ */
+void dsm_prefetch_untouched(struct dsm_region *r, u64 index)
+{
+	if (dsm_region_home(r, index) == r->cluster->self)
+		prefetch_one(r, index, DSM_RIGHT_WRITE, DSM_HOLD_NOBODY, 0, true);
 }
 
 /**
@@ -134,16 +157,17 @@ void dsm_prefetch_ahead(struct dsm_region *r, u64 index, u8 right, u64 end)
 }
 
 /**
- * dsm_prefetch_mapped() - a fault of a reader mapped more than its page
+ * dsm_prefetch_mapped() - a fault mapped more than its page
  * @r:		the region
  * @index:	the page of the fault
+ * @right:	enum dsm_right, what the fault wanted
  * @last:	the last page that was mapped
  *
  * The thread will not fault on those, so the stream goes on behind them.
  */
-void dsm_prefetch_mapped(struct dsm_region *r, u64 index, u64 last)
+void dsm_prefetch_mapped(struct dsm_region *r, u64 index, u8 right, u64 last)
 {
-	struct dsm_stream *s = stream_of_current(r, DSM_RIGHT_READ);
+	struct dsm_stream *s = stream_of_current(r, right);
 
 	if (s->last == index && s->stride == 1)
 		s->last = last;

@@ -225,6 +225,7 @@ int dsm_page_wait_soon(struct dsm_region *r, u64 index, u8 right, u32 us);
 /* Start to fetch pages for reading; never waits. */
 void dsm_page_prefetch(struct dsm_region *r, u64 index, unsigned int nr);
 void dsm_prefetch_write(struct dsm_region *r, u64 index, u8 user);
+void dsm_prefetch_untouched(struct dsm_region *r, u64 index);
 /* resident.c */
 int dsm_region_resident(struct dsm_region *r, u64 start, u64 end,
 			struct dsm_ioc_resident *res);
@@ -386,6 +387,6 @@ unsigned int dsm_evict_charged(struct dsm_cluster *c, struct mem_cgroup *memcg,
 
 /* prefetch.c: a thread wants a page; look ahead. */
 void dsm_prefetch_ahead(struct dsm_region *r, u64 index, u8 right, u64 nr_file_pages);
-void dsm_prefetch_mapped(struct dsm_region *r, u64 index, u64 last);
+void dsm_prefetch_mapped(struct dsm_region *r, u64 index, u8 right, u64 last);
 
 #endif

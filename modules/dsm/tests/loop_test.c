@@ -337,6 +337,25 @@ static void no_one_loses_pages_to_a_writer_ahead(struct kunit *test)
 	KUNIT_EXPECT_EQ_MSG(test, 0, counted(&sent), "unless it is asked for");
 }
 
+static void untouched_pages_are_the_homes(struct kunit *test)
+{
+	struct dsm_test_file *f = dsm_test_file(test, &nodes, "untouched");
+	const u64 written = DSM_TEST_UNIT, read = written + 1, untouched = written + 2;
+
+	KUNIT_ASSERT_EQ(test, 0, dsm_test_write(f->r[2], written, 7));
+	KUNIT_ASSERT_EQ(test, 0, dsm_test_read(f->r[2], read, 0));
+	dsm_prefetch_untouched(f->r[1], 0);
+	for (u64 i = written; i <= untouched; i++)
+		dsm_prefetch_untouched(f->r[1], i);
+	KUNIT_EXPECT_EQ_MSG(test, DSM_PS_I, dsm_test_page_state(f->r[1], 0), "has another home");
+	KUNIT_EXPECT_EQ(test, DSM_PS_I, dsm_test_page_state(f->r[1], written));
+	KUNIT_EXPECT_EQ(test, DSM_PS_I, dsm_test_page_state(f->r[1], read));
+	KUNIT_EXPECT_EQ(test, DSM_PS_M, dsm_test_page_state(f->r[1], untouched));
+	KUNIT_EXPECT_EQ(test, 0, dsm_test_read(f->r[0], untouched, 0));
+	KUNIT_EXPECT_EQ(test, 0, dsm_test_read(f->r[0], written, 7));
+	dsm_test_agree(test, f, untouched + 1);
+}
+
 /* ---- everyone at once ---- */
 
 #define ROUNDS	300
@@ -384,6 +403,7 @@ static struct kunit_case loop_cases[] = {
 	KUNIT_CASE(prefetch_follows_a_writer),
 	KUNIT_CASE(prefetch_lets_a_writer_skip),
 	KUNIT_CASE(no_one_loses_pages_to_a_writer_ahead),
+	KUNIT_CASE(untouched_pages_are_the_homes),
 	KUNIT_CASE(no_increment_is_lost),
 	{}
 };

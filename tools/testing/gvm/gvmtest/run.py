@@ -108,7 +108,7 @@ def _judge(o: Outcome, name: str, ignore: str) -> None:
     if o.result.timed_out:
         o.problems.append(f"no end after {o.took_s:.0f} s")
     elif o.result.status is None:
-        o.problems.append("the server died")
+        o.problems.append(o.result.death)
     elif o.result.status:
         o.problems.append(f"the VMM's exit status is {o.result.status}")
     boots = "\n".join(o.tap()).split(_BOOTED)

@@ -19,6 +19,17 @@ online() {
 	[ "$(nproc)" = "$(parameter GVM_CPUS)" ]
 }
 
+# A getty that waits for a name has shown its prompt.
+prompt() {
+	local pid nr
+	for _ in {1..300}; do
+		pid=$(pgrep -x agetty -t ttyS0) && read -r nr _ <"/proc/$pid/syscall" &&
+			case $nr in 0 | 7 | 23 | 270 | 271) return ;; esac	# read, poll, select
+		sleep 0.2
+	done
+	return 1
+}
+
 # Waits for the end of the boot; degraded if a unit failed.
 running() {
 	local state
@@ -35,9 +46,9 @@ work() {
 }
 
 failed=0
-say 1..3
+say 1..4
 nr=0
-for what in online running work; do
+for what in prompt online running work; do
 	nr=$((nr + 1))
 	if $what; then
 		say "ok $nr $what"

@@ -26,6 +26,7 @@ class Result:
     out: str
     err: str
     timed_out: bool = False
+    death: str = ""  # what is known of its server's
 
     @property
     def ok(self) -> bool:
@@ -55,7 +56,8 @@ class Job:
         if timed_out and self.node.alive:
             self.kill()
             self.done.wait(5 * pace.patience)
-        return Result(self.status, self.text(STDOUT), self.text(STDERR), timed_out)
+        death = self.node.death() if self.status is None and not timed_out else ""
+        return Result(self.status, self.text(STDOUT), self.text(STDERR), timed_out, death)
 
 
 def connect(directory: Path, name: str, proc: subprocess.Popen, timeout: float) -> socket.socket:
@@ -108,6 +110,16 @@ class Node:
     def pid(self) -> int:
         return self._proc.pid if self._proc else 0
 
+    def death(self) -> str:
+        """Why it does not answer any more, as far as its QEMU tells."""
+        try:
+            status = self._proc.wait(2) if self._proc else None
+        except subprocess.TimeoutExpired:
+            return "the server's agent is gone, its QEMU is not"
+        if status is None or status >= 0:
+            return f"the server died, its QEMU's exit status is {status}"
+        return f"the server died, its QEMU of signal {-status}"
+
     def start(self) -> None:
         with open(self.dir / f"node{self.index}.qemu", "ab") as log:
             self._proc = spawn.spawn(self._argv, cwd=self.dir, stdin=subprocess.DEVNULL,
@@ -123,8 +135,8 @@ class Node:
     def wait_ready(self, deadline: float) -> None:
         while not self.ready.wait(0.1):
             if self.dead.is_set() or time.monotonic() > deadline:
-                why = "died" if self.dead.is_set() else "is not up in time"
-                raise ClusterError(f"node {self.index} {why}, see {self.console}")
+                why = self.death() if self.dead.is_set() else "it is not up in time"
+                raise ClusterError(f"node {self.index}: {why}, see {self.console}")
 
     # -- agent
 

@@ -38,7 +38,7 @@ def _on_servers(c: Cluster, t: Test, outputs: dict[str, str]) -> list[str]:
         if r.timed_out and j.node.alive:
             problems.append(f"{who}: no end after {timeout:.0f} s")
         elif r.status is None:
-            problems.append(f"{who}: the server died")
+            problems.append(f"{who}: {r.death}")
         else:
             if r.status:
                 problems.append(f"{who}: exit status {r.status}")

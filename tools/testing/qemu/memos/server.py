@@ -99,7 +99,7 @@ class _Server:
                 say(note=f"node {j.node.index}: no end after {r['timeout']:.0f} s")
                 worst = 124
             elif result.status is None:
-                say(note=f"node {j.node.index}: the server died")
+                say(note=f"node {j.node.index}: {result.death}")
                 worst = 125
             elif not worst:
                 worst = result.status if result.status >= 0 else 128 - result.status

@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "shared.h"
@@ -200,6 +201,66 @@ SHARED_TEST(both_kinds_count_together)
 	}
 	SYNC();
 	knob_set("fault_hook", 1);
+}
+
+static long faults(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return u.ru_minflt;
+}
+
+/* Every third page, so that no one takes it for a sequence. Return: faults it took. */
+static long write_thirds(uint8_t *p, int tag)
+{
+	long before = faults();
+
+	for (int i = 0; i < NR; i += 3)
+		pattern_fill(p + i * PG, 64, tag + i);
+	return faults() - before;
+}
+
+/* A write maps pages behind it that no one ever had, if their home is here, and what is here. */
+SHARED_TEST(writes_map_what_is_behind)
+{
+	struct dsm_ioc_place place = { .policy = DSM_PLACE_NODE, .node = 0 };
+	const int thirds = (NR + 2) / 3;
+	long one_by_one, around;
+
+	shared_open(_metadata, self, 2 * NR * PG);
+	ASSERT_EQ(0, ioctl(self->fd, DSM_IOC_SET_PLACE, &place)) TH_LOG("SET_PLACE: %m");
+	SYNC();
+	if (dsm_node == 0) {
+		one_by_one = write_thirds(self->p, 1000);
+		knob_set("write_ahead_pages", 16);
+		around = write_thirds(self->p + NR * PG, 5000);
+		knob_set("write_ahead_pages", 0);
+		ksft_print_msg("%d pages written: %ld faults, with write_ahead_pages=16 %ld\n",
+			       thirds, one_by_one, around);
+		EXPECT_LE(thirds, one_by_one);
+		EXPECT_GE(NR / 8, around);
+	}
+	SYNC();
+	/* Others see what was written, zeroes in between, and can write there. */
+	for (int i = 0; i < NR; i++) {
+		uint8_t *q = self->p + (NR + i) * PG;
+
+		if (i % 3 == 0) {
+			ASSERT_EQ(-1, pattern_check(q, 64, 5000 + i));
+		} else {
+			ASSERT_EQ(0, READ_ONCE(*(uint64_t *)q));
+		}
+	}
+	SYNC();
+	knob_set("write_ahead_pages", 16);
+	for (int i = dsm_node; i < NR; i += dsm_nodes)
+		WRITE_ONCE(*(uint64_t *)(self->p + (NR + i) * PG), i + 1);
+	SYNC();
+	for (int i = 0; i < NR; i++)
+		ASSERT_EQ(i + 1, READ_ONCE(*(uint64_t *)(self->p + (NR + i) * PG)));
+	SYNC();
+	knob_set("write_ahead_pages", 0);
 }
 
 #define NR_EVICT	256
