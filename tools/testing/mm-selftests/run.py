@@ -101,7 +101,7 @@ def one(c: Cluster, t: Test, log: Path) -> Outcome:
     took = time.monotonic() - begin
     log.write_text(f"{t.command}: status {r.status}, {took:.0f} s\n{r.out}\n--- stderr\n{r.err}")
     if r.timed_out or r.status is None:
-        why = f"no end after {t.timeout:.0f} s" if n.alive else "the server died"
+        why = f"no end after {t.timeout:.0f} s" if n.alive else n.death()
         return Outcome(Results(), problem=why)
     lost = settle(c, f"end of {t.command}")
     text = dmesg.read_from(n.console, seen)

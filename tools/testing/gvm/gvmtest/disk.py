@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
 """Disks of a guest that have Debian on them."""
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def debian(name: str, files: dict[str, Path]) -> Path:
         raise ClusterError("scripts/debian-image.sh failed")
     disk = OUT / f"{name}.img"
     OUT.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(p.stdout.strip(), disk)
+    subprocess.run(["cp", "--sparse=always", p.stdout.strip(), disk], check=True)
     commands = "".join(["cd /opt\n", *(f"write {path} {to}\n" for to, path in files.items())])
     p = subprocess.run(["debugfs", "-w", "-f", "-", disk], input=commands, text=True, check=False,
                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
