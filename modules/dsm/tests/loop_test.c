@@ -350,7 +350,7 @@ static void untouched_pages_are_the_homes(struct kunit *test)
 	KUNIT_EXPECT_EQ_MSG(test, DSM_PS_I, dsm_test_page_state(f->r[1], 0), "has another home");
 	KUNIT_EXPECT_EQ(test, DSM_PS_I, dsm_test_page_state(f->r[1], written));
 	KUNIT_EXPECT_EQ(test, DSM_PS_I, dsm_test_page_state(f->r[1], read));
-	KUNIT_EXPECT_EQ(test, DSM_PS_M, dsm_test_page_state(f->r[1], untouched));
+	KUNIT_EXPECT_EQ(test, DSM_PS_E, dsm_test_page_state(f->r[1], untouched));
 	KUNIT_EXPECT_EQ(test, 0, dsm_test_read(f->r[0], untouched, 0));
 	KUNIT_EXPECT_EQ(test, 0, dsm_test_read(f->r[0], written, 7));
 	dsm_test_agree(test, f, untouched + 1);
