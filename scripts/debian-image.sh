@@ -15,8 +15,8 @@ exec 9>"$cache/debian.lock"
 flock -w 900 9 || { echo "$cache/debian.lock is held" >&2; exit 1; }
 [ -e "$image" ] && { echo "$image"; exit; }
 [ "$(id -u)" = 0 ] || { echo "mmdebstrap makes a root file system: run this as root" >&2; exit 1; }
-command -v mmdebstrap >/dev/null || apt-get -q install -y --no-install-recommends mmdebstrap >&2
-tmp=$(mktemp -d "$cache/debian.XXXXXX")
+command -v mmdebstrap >/dev/null || { echo "mmdebstrap is missing: run 'make deps'" >&2; exit 1; }
+tmp=$(mktemp -d -p "$cache")
 trap 'rm -rf "$tmp"' EXIT
 cat >"$tmp/guest-work.service" <<EOF
 [Unit]

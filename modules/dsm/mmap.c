@@ -153,11 +153,11 @@ static struct page *peek(struct dsm_region *r, u64 index, bool write, u8 *right,
 		return NULL;
 	spin_lock_bh(&e->lock);
 	*right = dsm_page_right(&e->core);
-	fill = write && *right == DSM_RIGHT_WRITE;
+	fill = write && *right == DSM_RIGHT_WRITE && test_bit(DSM_EF_ZERO, &e->flags);
 	if (!test_bit(DSM_EF_DEAD, &e->flags) &&
-	    *right >= DSM_RIGHT_READ && (e->page || (fill && test_bit(DSM_EF_ZERO, &e->flags))) &&
+	    *right >= DSM_RIGHT_READ && (e->page || fill) &&
 	    (!dsm_payer_lacks_locked(payer, e) || dsm_payer_try(payer))) {
-		if (test_bit(DSM_EF_ZERO, &e->flags))
+		if (fill)
 			dsm_payer_fill_locked(payer, e);
 		page = e->page;
 	}
@@ -228,9 +228,11 @@ void dsm_fault_around(struct vm_fault *vmf, u8 right,
 		if (addr >= vma->vm_end || !(addr & ~PMD_MASK))
 			break;
 		payer.addr = addr;
-		if (write)
-			dsm_prefetch_untouched(r, index);
 		page = peek(r, index, write, &has, &payer);
+		if (!page && write) {
+			dsm_prefetch_untouched(r, index);
+			page = peek(r, index, write, &has, &payer);
+		}
 		if (!page)
 			break;
 		page->mapping = inode->i_mapping;

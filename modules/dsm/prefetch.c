@@ -10,7 +10,7 @@
  *
  * What is fetched for writing others lose, whether it is used or not.  So a writer
  * that skips pages gets none, and one that does not if write_ahead_pages says so:
- * where memory is mostly empty, as a guest's is. Then any writer gets pages that no
+ * where memory is mostly empty, as a guest's is.  Then any writer gets pages that no
  * one loses, mapped (dsm_fault_around()).
  */
 #include <linux/hash.h>
@@ -24,15 +24,9 @@
 #define MAX_STRIDE	64
 #define FIRST_WINDOW	4u
 
-/* The home knows: no one has the page, nor has anyone had it. */
-static bool is_untouched_locked(const struct dsm_entry *e)
-{
-	return !e->dir || e->dir->state == DSM_DS_Z;
-}
-
-/* @home: only if this is the home of the page, which is untouched. */
+/* @untouched: by the home, and only if no one has the page, nor has anyone had it. */
 static void prefetch_one(struct dsm_region *r, u64 index, u8 right, u8 user, u32 hold_us,
-			 bool home)
+			 bool untouched)
 {
 	struct dsm_cluster *c = r->cluster;
 	struct dsm_entry *e;
@@ -42,7 +36,7 @@ static void prefetch_one(struct dsm_region *r, u64 index, u8 right, u8 user, u32
 		return;
 	spin_lock_bh(&e->lock);
 	if (!test_bit(DSM_EF_DEAD, &e->flags) && e->core.state == DSM_PS_I &&
-	    dsm_evict_has_room(c) && (!home || is_untouched_locked(e))) {
+	    dsm_evict_has_room(c) && (!untouched || !e->dir || dsm_dir_idle(e->dir))) {
 		/* Before the answer, which may be here when the call returns. */
 		__set_bit(DSM_EF_PREFETCHED, &e->flags);
 		e->user = user;

@@ -20,10 +20,10 @@ KINDS = ("plain", "gvm")
 
 
 def linux(a: argparse.Namespace) -> guest.Linux:
-    k = kernel.get(a.guest)
-    if a.debian:
-        return disk.linux(k, "work", cpus=a.cpus, mem=a.mem, late=not a.early)
-    return guest.Linux(k, a.tests.split(","), cpus=a.cpus, mem=a.mem, late=not a.early)
+    k = kernel.get(a.guest or ("stock" if a.debian else "qemu-patched"))
+    make = disk.linux if a.debian else guest.Linux
+    return make(k, "work" if a.debian else a.tests.split(","), cpus=a.cpus, mem=a.mem,
+                late=not a.early)
 
 
 def plain(a: argparse.Namespace) -> run.Outcome:
@@ -45,7 +45,7 @@ def rows(o: run.Outcome) -> dict[str, int]:
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--kernel", default="qemu-patched", help="the servers'")
-    p.add_argument("--guest", default="qemu-patched", help="the guest's")
+    p.add_argument("--guest", help="the guest's: qemu-patched, Debian's is stock")
     p.add_argument("--debian", action="store_true", help="its init and programs, on a disk")
     p.add_argument("--cpus", type=int, default=2, help="of the guest, and servers of one each")
     p.add_argument("--mem", default="256M", help="of the guest")

@@ -36,11 +36,6 @@ void sleep_us(unsigned int us);
 void relax(unsigned int *n);
 void *shared_alloc(uint64_t bytes);
 int write_file(const char *path, const char *text);
-/* Mounts the root file system that the command line names at ROOT, with /proc and so on. */
-#define ROOT	"/root"
-void mount_root(void);
-/* PID 1 becomes that file system's init. */
-_Noreturn void switch_root(char *init);
 /* What the tests of work.c start: nas in a program of its own. Return: its exit status. */
 int nas_main(const char *what, const char *size);
 /* Fail unless all is well; the message is the text of the condition. */

@@ -2,7 +2,7 @@
 /*
  * PID 1 of a guest under test: runs the tests that the kernel's command line names
  * (GVM_TEST=a,b or all), reports TAP in the kernel's log, powers off. Or it makes way for
- * GVM_INIT, the init of the root file system behind it.
+ * the init of an ext4 file system, GVM_DISK.
  *
  * A test is a child with a time limit: if it hangs, the log says at which step, and
  * the tests after it still run.
@@ -196,6 +196,19 @@ static void boot(void)
 	load_modules();
 }
 
+static _Noreturn void switch_root(const char *disk)
+{
+	char *init = "/sbin/init";
+
+	must(!mkdir("/root", 0755) && !mount(disk, "/root", "ext4", 0, NULL));
+	must(!umount2("/dev", MNT_DETACH) && !umount2("/sys", MNT_DETACH) &&
+	     !umount2("/proc", MNT_DETACH));
+	must(!chdir("/root") && !mount(".", "/", NULL, MS_MOVE, NULL) && !chroot(".") &&
+	     !chdir("/"));
+	execv(init, (char *[]){ init, NULL });
+	fail("%s: %m", init);
+}
+
 /* Return: what to print behind "ok", NULL if the test failed. */
 static const char *run(const struct test *t)
 {
@@ -270,13 +283,13 @@ static void run_named(char *names)
 
 int main(int argc, char **argv)
 {
-	char *names = getenv("GVM_TEST"), *init = getenv("GVM_INIT");
+	char *names = getenv("GVM_TEST"), *disk = getenv("GVM_DISK");
 
 	if (getpid() != 1)
 		return argc == 4 && !strcmp(argv[1], "nas") ? nas_main(argv[2], argv[3]) : 2;
 	boot();
-	if (init)
-		switch_root(init);
+	if (disk)
+		switch_root(disk);
 	run_named(strdup(names ? names : "cpus"));
 	say("# power off");
 	reboot(RB_POWER_OFF);

@@ -1,15 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Work: nas on all CPUs; and Debian's programs, from the root file system behind the initramfs. */
+/* Work: nas on all CPUs; and Debian's programs, from the server's root file system. */
 #include <errno.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "guest.h"
 #include "nas.h"
+
+#define ROOT	"/root"
+#define V9FS	"trans=virtio,version=9p2000.L,msize=512000,cache=loose"
+
+static void mount_at(const char *type, const char *from, const char *to, unsigned long flags,
+		     const char *options)
+{
+	step("mount %s at %s", type, to);
+	must(!mkdir(to, 0755) || errno == EEXIST);
+	must(!mount(from, to, type, flags, options));
+}
+
+/* Read-only by 9p; what is written is in RAM. */
+static void mount_root(void)
+{
+	mount_at("9p", "server", "/server", MS_RDONLY, V9FS);
+	mount_at("tmpfs", "rw", "/rw", 0, "mode=755");
+	must(!mkdir("/rw/upper", 0755) && !mkdir("/rw/work", 0755));
+	mount_at("overlay", "root", ROOT, 0, "lowerdir=/server,upperdir=/rw/upper,workdir=/rw/work");
+	mount_at("proc", "proc", ROOT "/proc", 0, NULL);
+	mount_at("sysfs", "sys", ROOT "/sys", 0, NULL);
+	mount_at("devtmpfs", "dev", ROOT "/dev", 0, NULL);
+	mount_at("tmpfs", "tmp", ROOT "/tmp", 0, "mode=1777");
+	mount_at("tmpfs", "shm", ROOT "/dev/shm", 0, "mode=1777");
+}
 
 /* GVM_WORK is a command; each line it prints is one of the log. */
 static void work(void)

@@ -35,8 +35,8 @@ def debian(name: str, files: dict[str, Path]) -> Path:
     return disk
 
 
-def linux(kernel: Kernel, what: str, append: str = "loglevel=5", **kw) -> guest.Linux:
+def linux(kernel: Kernel, what: str, **kw) -> guest.Linux:
     """Debian with its own init: FILES has what it does once it has come to its prompt."""
     guest.build_programs()
-    return guest.Linux(kernel, [], disk=debian(what, FILES[what]), init="/sbin/init",
-                       append=f"{append} systemd.wants=guest-work.service", **kw)
+    return guest.Linux(kernel, [], disk=debian(what, FILES[what]),
+                       append="loglevel=5 systemd.wants=guest-work.service", **kw)

@@ -41,8 +41,7 @@ class Linux:
     boots: int = 1  # the test "reboot" has it boot so often
     late: bool = True  # over several servers: boots on one CPU, then the test "online" has the others
     work: str = ""  # command line of the test "work", run in the server's root file system
-    disk: Optional[Path] = None  # or in this one's, an ext4 image; what is written is thrown away
-    init: str = ""  # which becomes PID 1 there, instead of tests
+    disk: Optional[Path] = None  # an ext4 image whose init takes over; what is written is thrown away
     options: list[str] = field(default_factory=list)
 
     def initrd(self) -> Path:
@@ -72,15 +71,12 @@ class Linux:
                   f"GVM_CPUS={self.cpus} GVM_NODES={self.nodes} GVM_BOOTS={self.boots} "
                   f"GVM_TEST={','.join(tests)}")
         root = []
-        if self.init:
-            append += f" GVM_INIT={self.init}"
-        if self.work:
-            append += f' GVM_WORK="{self.work}"'
         if self.disk:
-            append += " GVM_ROOT=/dev/vdb"
+            append += " GVM_DISK=/dev/vdb"
             root = ["-drive", f"file={self.disk},format=raw,if=none,id=root,snapshot=on",
                     "-device", "virtio-blk-pci,drive=root"]
         elif self.work:
+            append += f' GVM_WORK="{self.work}"'
             root = ["-fsdev", "local,id=server,path=/,security_model=none,readonly=on,"
                               "multidevs=remap",
                     "-device", "virtio-9p-pci,fsdev=server,mount_tag=server"]
