@@ -40,6 +40,7 @@
 #include "membership.h"
 #include "meta.h"
 #include "node.h"
+#include "notify.h"
 #include "region.h"
 #include "rpc.h"
 #include "sysfs.h"
@@ -162,9 +163,12 @@ struct dsm_cluster *dsm_cluster_create(const struct dsm_config *cfg)
 	err = dsm_engine_start(c);
 	if (err)
 		goto meta;
-	err = dsm_sysfs_cluster_add(c);
+	err = dsm_notify_start(c);
 	if (err)
 		goto engine;
+	err = dsm_sysfs_cluster_add(c);
+	if (err)
+		goto notify;
 	err = create_nodes(c, cfg);
 	if (err)
 		goto nodes;
@@ -186,6 +190,8 @@ transport:
 nodes:
 	dsm_membership_exit(c);
 	dsm_sysfs_cluster_del(c);
+notify:
+	dsm_notify_stop(c);
 engine:
 	dsm_engine_stop(c);
 	destroy_nodes(c);
@@ -217,7 +223,8 @@ void dsm_cluster_destroy(struct dsm_cluster *c)
 	dsm_meta_drain(c);
 	dsm_meta_clear(c);
 	dsm_sysfs_cluster_del(c);
-	/* The engine's workers look at the nodes, and send to them. */
+	/* The workers of both look at the nodes, and send to them. */
+	dsm_notify_stop(c);
 	dsm_engine_stop(c);
 	destroy_nodes(c);
 	dsm_meta_destroy(c);

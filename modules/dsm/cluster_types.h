@@ -27,6 +27,7 @@ struct dsm_coherent;
 struct dsm_entry;
 struct dsm_node;
 struct dsm_meta;
+struct dsm_notify;
 struct dsm_transport_ops;
 
 /*
@@ -155,6 +156,7 @@ struct dsm_hold {
  * @shrinker:	of the page cache of copies
  * @pending:	requests out, by low bits of the transaction id; see engine.c
  * @backlog:	messages put off for want of memory or metadata
+ * @notify:	private to notify.c
  * @evict_wait:	woken when copies were given up
  * @evict_scan:	pages the shrinker asked for
  * @hold:	see hold.c
@@ -208,6 +210,7 @@ struct dsm_cluster {
 	struct shrinker *shrinker;
 	struct dsm_entry __rcu **pending;
 	struct dsm_backlog *backlog;
+	struct dsm_notify *notify;
 	wait_queue_head_t evict_wait;
 	atomic_long_t evict_scan;
 	struct dsm_hold hold;

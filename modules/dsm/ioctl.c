@@ -8,6 +8,7 @@
 #include "cluster.h"
 #include "coherent.h"
 #include "inode.h"
+#include "notify.h"
 #include "region.h"
 #include "uapi/dsm.h"
 
@@ -196,6 +197,8 @@ long dsm_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return resident(file, p);
 	case DSM_IOC_ADOPT:
 		return adopt(file, p);
+	case DSM_IOC_NOTIFY:
+		return dsm_notify_open(file, p);
 	}
 	return -ENOTTY;
 }

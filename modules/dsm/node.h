@@ -90,6 +90,20 @@ void dsm_node_send_msg(struct dsm_cluster *c, u16 to, const struct dsm_msg *m,
 		       const struct dsm_nodeset *set);
 
 /**
+ * dsm_node_send_notice() - queue a notification
+ * @c:		the cluster
+ * @to:		the peer
+ * @notice:	what to send
+ *
+ * Nothing is sent before dsm_node_flush().
+ *
+ * Context: as dsm_node_send_msg().
+ * Return: 0; -EAGAIN if too much waits for the peer, or without memory; -ENOTCONN
+ * if it is dead.
+ */
+int dsm_node_send_notice(struct dsm_cluster *c, u16 to, const struct dsm_notice *notice);
+
+/**
  * dsm_node_flush() - send what was queued on this CPU since the last flush
  * @c:	the cluster
  *

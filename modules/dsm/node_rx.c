@@ -25,6 +25,7 @@
 #include "cluster.h"
 #include "node.h"
 #include "node_types.h"
+#include "notify.h"
 #include "region.h"
 #include "trace.h"
 
@@ -120,6 +121,17 @@ static int dsm_node_rx_ctrl(struct dsm_node *n, const struct dsm_frame *f,
 	return 0;
 }
 
+static int dsm_node_rx_notice(struct dsm_node *n, const struct dsm_wire_head *head)
+{
+	struct dsm_notice notice;
+	u8 v = dsm_wire_decode_notice(&head->notice, &notice);
+
+	if (v != DSM_V_OK)
+		return dsm_node_rx_bad(n, "notification", v);
+	dsm_notify_rx(n->c, &notice);
+	return 0;
+}
+
 static u8 dsm_node_rx_link(struct dsm_node *n, const struct dsm_frame *f)
 {
 	LIST_HEAD(frames);
@@ -200,6 +212,8 @@ int dsm_node_rx(struct dsm_node *n, const struct dsm_wire_head *head,
 	}
 	if (f.kind == DSM_FRAME_CTRL)
 		err = dsm_node_rx_ctrl(n, &f, page);
+	else if (f.kind == DSM_FRAME_NOTIFY)
+		err = dsm_node_rx_notice(n, head);
 	else
 		err = dsm_node_rx_page(n, &f, head, page);
 	dsm_node_flush(n->c);

@@ -34,6 +34,9 @@
 
 #define DSM_TX_RESERVE	256
 
+/* Notifications can wait where they are: beyond that pages go first. */
+#define DSM_NOTICES_MAX	64
+
 static struct kmem_cache *dsm_tx_cache;
 static mempool_t *dsm_tx_pool;
 
@@ -409,6 +412,41 @@ void dsm_node_send_msg(struct dsm_cluster *c, u16 to, const struct dsm_msg *m,
 		dsm_page_tx_put(page);
 	else
 		put_page(page);
+}
+
+/**
+ * dsm_node_send_notice() - queue a notification
+ * @c:		the cluster
+ * @to:		the peer
+ * @notice:	what to send
+ *
+ * See node.h.
+ *
+ * Context: Any but hard interrupt.
+ * Return: 0; -EAGAIN if too much waits for the peer, or without memory; -ENOTCONN
+ * if it is dead.
+ */
+int dsm_node_send_notice(struct dsm_cluster *c, u16 to, const struct dsm_notice *notice)
+{
+	struct dsm_node *n = dsm_node_of(c, to);
+	struct dsm_tx *tx = NULL;
+	int err = -EAGAIN;
+
+	if (!n)
+		return -ENOTCONN;
+	spin_lock_bh(&n->lock);
+	if (n->link.state == DSM_LS_DEAD)
+		err = -ENOTCONN;
+	else if (n->nr_queued < DSM_NOTICES_MAX)
+		tx = dsm_tx_alloc(DSM_FRAME_NOTIFY, GFP_ATOMIC);
+	if (tx) {
+		dsm_wire_encode_notice(&tx->head.notice, notice);
+		dsm_node_append(n, tx);
+		dsm_node_mark_dirty(n);
+		err = 0;
+	}
+	spin_unlock_bh(&n->lock);
+	return err;
 }
 
 /**

@@ -39,6 +39,9 @@
 	X(push_received, "last copies taken over from another node")	\
 	X(link_lost, "connections lost")				\
 	X(link_reset, "peers that came back having forgotten all")	\
+	X(notify_sent, "notifications sent")				\
+	X(notify_received, "notifications that a listener got")		\
+	X(notify_nobody, "notifications for which there was no listener") \
 	X(frame_sent, "frames sent")					\
 	X(frame_received, "frames received")				\
 	X(frame_resent, "frames sent again after a reconnect")		\

@@ -77,6 +77,7 @@ TRACE_DEFINE_ENUM(DSM_EK_DIR);
 TRACE_DEFINE_ENUM(DSM_FRAME_PAGE);
 TRACE_DEFINE_ENUM(DSM_FRAME_CTRL);
 TRACE_DEFINE_ENUM(DSM_FRAME_ACK);
+TRACE_DEFINE_ENUM(DSM_FRAME_NOTIFY);
 
 #define DSM_SYM_MSG(name, to_dir)	{ DSM_MSG_##name, #name },
 #define DSM_SYM_PS(name)		{ DSM_PS_##name, #name },
@@ -110,7 +111,8 @@ TRACE_DEFINE_ENUM(DSM_FRAME_ACK);
 #define dsm_show_frame(v)						\
 	__print_symbolic(v, { DSM_FRAME_PAGE, "page" },			\
 			 { DSM_FRAME_CTRL, "ctrl" },			\
-			 { DSM_FRAME_ACK, "ack" })
+			 { DSM_FRAME_ACK, "ack" },			\
+			 { DSM_FRAME_NOTIFY, "notify" })
 #define dsm_show_msg_flags(v)						\
 	__print_flags(v, "|",						\
 		      { 0x01, "PAGE" }, { 0x02, "ZERO" },		\

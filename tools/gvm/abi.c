@@ -119,7 +119,7 @@ static const struct gvm_call table[] = {
 	{ ROW(VM, MIRROR, KVM_SET_BOOT_CPU_ID), VALUE },
 	{ ROW(VM, MIRROR, KVM_SET_TSC_KHZ), VALUE },
 	{ ROW(VM, MIRROR, KVM_SET_CLOCK), IN },
-	{ ROW(VM, MIRROR, KVM_SET_GSI_ROUTING), IN,
+	{ ROW(VM, SPECIAL, KVM_SET_GSI_ROUTING), IN,
 	  LIST(0, struct kvm_irq_routing_entry, ROUTES_MAX) },
 	{ ROW(VM, MIRROR, KVM_SET_PMU_EVENT_FILTER), IN,
 	  LIST(offsetof(struct kvm_pmu_event_filter, nevents), __u64, EVENTS_MAX) },

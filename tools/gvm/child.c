@@ -18,6 +18,7 @@
 #include "abi.h"
 #include "child.h"
 #include "files.h"
+#include "lanes.h"
 #include "raw.h"
 #include "state.h"
 
@@ -188,6 +189,8 @@ int64_t gvm_child_ioctl(unsigned int vcpu, struct gvm_packet *p, size_t *len)
 		return dirty_log(p, len);
 	if (call->request == KVM_IOEVENTFD)
 		return gvm_ringer_set((void *)p->data);
+	if (call->request == KVM_SET_GSI_ROUTING)
+		return gvm_lanes_routing(&child.m, (void *)gvm_call_arg(call, p->data));
 	if (call->all || for_stub)
 		return gvm_member_config(&child.m, vcpu, call,
 					 (void *)gvm_call_arg(call, p->data));
@@ -363,6 +366,8 @@ int gvm_child_main(const struct gvm_msg_start *start, uint32_t addr)
 		m->vm_fd = gvm_raw_ioctl(m->kvm_fd, KVM_CREATE_VM, NULL);
 		r = m->vm_fd < 0 ? -errno : 0;
 	}
+	if (!r)
+		gvm_lanes_init(m);
 	if (!r)
 		r = gvm_chan_listen(addr, 0, &l);
 	if (r) {

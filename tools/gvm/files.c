@@ -14,7 +14,7 @@
 
 #define SYSFS	"/sys/fs/dsm"
 
-static int own_node(void)
+int gvm_files_own_node(void)
 {
 	FILE *f = fopen(SYSFS "/cluster/node", "re");
 	int node = -1;
@@ -39,7 +39,7 @@ int gvm_files_create(const char *dir, const char *name, uint64_t size, int node)
 	if (fd < 0)
 		return -errno;
 	if (node < 0)
-		node = own_node();
+		node = gvm_files_own_node();
 	place.node = node;
 	if (ftruncate(fd, size) ||
 	    (node >= 0 && gvm_raw_ioctl(fd, DSM_IOC_SET_PLACE, &place)))

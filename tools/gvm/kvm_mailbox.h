@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What patch 0007 of patches/linux-6.12 adds to <linux/kvm.h>, for a build without its headers. */
+/* What patches 0007 and 0008 of patches/linux-6.12 add to <linux/kvm.h>, for a build without its headers. */
 #ifndef GVM_KVM_MAILBOX_H
 #define GVM_KVM_MAILBOX_H
 
@@ -15,6 +15,26 @@
 #define KVM_X86_APIC_MAILBOX_INIT	(1 << 1)
 #define KVM_X86_APIC_MAILBOX_SIPI	(1 << 2)
 #endif
+
+/* Patch 0008. */
+#ifndef KVM_CAP_X86_MAILBOX_EVENTFD
+#define KVM_CAP_X86_MAILBOX_EVENTFD	1001
+#define KVM_X86_SET_MAILBOX_EVENTFD	_IOW(KVMIO, 0xf0, struct gvm_kvm_mailbox_eventfd)
+#endif
+
+/**
+ * struct gvm_kvm_mailbox_eventfd - struct kvm_x86_mailbox_eventfd
+ * @vcpu_id:	vCPU
+ * @vector:	16 to 255
+ * @fd:		eventfd, -1: none
+ * @flags:	0
+ */
+struct gvm_kvm_mailbox_eventfd {
+	uint32_t vcpu_id;
+	uint32_t vector;
+	int32_t fd;
+	uint32_t flags;
+};
 
 /**
  * struct gvm_kvm_mail - kvm_run.apic_mailbox

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kvm_mailbox.h"
+#include "lanes.h"
 #include "mask.h"
 
 /* Younger than the headers of Debian 12. */
@@ -282,6 +283,8 @@ int gvm_mask_extension(long cap, int value)
 	switch (cap) {
 	case KVM_CAP_XSAVE2:
 		return value > XSAVE_MAX ? XSAVE_MAX : value;
+	case KVM_CAP_IRQ_ROUTING:
+		return value > GVM_GSIS_MAX ? GVM_GSIS_MAX : value;
 	case CAP_VM_TYPES:
 		return value & 1;	/* the ordinary type */
 	/* Logs and statistics of one server. */
@@ -327,6 +330,7 @@ int gvm_mask_extension(long cap, int value)
 	case KVM_CAP_VM_MOVE_ENC_CONTEXT_FROM:
 	/* The stubs'. */
 	case KVM_CAP_X86_APIC_MAILBOX:
+	case KVM_CAP_X86_MAILBOX_EVENTFD:
 		return 0;
 	default:
 		return value;

@@ -18,6 +18,7 @@
 #include <x86intrin.h>
 
 #include "complete.h"
+#include "lanes.h"
 #include "member.h"
 #include "raw.h"
 #include "state.h"
@@ -27,6 +28,7 @@
 #define PING_MS		1000
 #define TICK_MS		10
 #define MSI_LEVEL	0xc000
+#define MODE_FIXED	0
 #define MODE_INIT	5
 #define MODE_SIPI	6
 
@@ -154,17 +156,25 @@ void gvm_member_end(struct gvm_member *m, const char *fmt, ...)
 	_exit(GVM_EXIT_LOST);
 }
 
-static void inject(struct gvm_member *m, unsigned int vcpu, const struct gvm_msg_irq *irq)
+struct kvm_msi gvm_member_msi(unsigned int vcpu, unsigned int vector)
 {
-	struct kvm_msi msi = {
+	return (struct kvm_msi) {
 		.address_lo = 0xfee00000u | (vcpu & 0xff) << 12,
 		.address_hi = vcpu & ~0xffu,
-		.data = irq->vector | irq->mode << 8 | (irq->level ? MSI_LEVEL : 0),
+		.data = vector,
 	};
+}
 
-	if (gvm_raw_ioctl(m->vm_fd, KVM_SIGNAL_MSI, &msi) < 0)
-		gvm_member_end(m, "interrupt %#x for vCPU %u: %s", msi.data, vcpu,
+static void inject(struct gvm_link *l, unsigned int vcpu, const struct gvm_msg_irq *irq)
+{
+	struct kvm_msi msi = gvm_member_msi(vcpu, irq->vector);
+
+	msi.data |= irq->mode << 8 | (irq->level ? MSI_LEVEL : 0);
+	if (gvm_raw_ioctl(l->m->vm_fd, KVM_SIGNAL_MSI, &msi) < 0)
+		gvm_member_end(l->m, "interrupt %#x for vCPU %u: %s", msi.data, vcpu,
 			       strerror(errno));
+	if (irq->mode == MODE_FIXED && !irq->level)
+		gvm_lanes_came(l->m, l->peer, vcpu, irq->vector);
 }
 
 static void take_pong(struct gvm_link *l, const struct gvm_msg_ping *p)
@@ -211,7 +221,10 @@ static void dispatch(struct gvm_link *l, const struct gvm_head *h)
 
 	switch (h->type) {
 	case GVM_MSG_IRQ:
-		inject(l->m, h->vcpu, data);
+		inject(l, h->vcpu, data);
+		break;
+	case GVM_MSG_LANE:
+		gvm_lanes_open(l->m, l->peer, h->vcpu, data);
 		break;
 	case GVM_MSG_KICK:
 		l->m->ops->kick(l->m, h->vcpu, h->seq);
@@ -382,6 +395,7 @@ int gvm_member_load(struct gvm_member *m, unsigned int id, const struct gvm_stat
 	}
 	v->run->exit_reason = KVM_EXIT_INTR;	/* no I/O that waits for an answer */
 	v->owner = m->self;
+	gvm_lanes_drop(m, id);
 	return 0;
 }
 
@@ -393,5 +407,6 @@ int gvm_member_role(struct gvm_member *m, unsigned int id, unsigned int owner)
 	if (!v || owner >= m->nr_members || owner == m->self)
 		return -EINVAL;
 	v->owner = owner;	/* first: the stub forwards at once */
+	gvm_lanes_drop(m, id);
 	return real ? gvm_stub_begin(v->stub, false) : 0;
 }

@@ -18,6 +18,7 @@
 
 #define GVM_EXIT_LOST	70	/* exit status of a member that could not go on */
 
+struct gvm_lanes;
 struct gvm_member;
 
 /**
@@ -81,6 +82,7 @@ struct gvm_member_ops {
  * @vm:		its name
  * @dir:	where dsmfs is mounted
  * @self:	own number
+ * @lanes:	see lanes.h, NULL: none
  */
 struct gvm_member {
 	char vm[GVM_NAME_MAX + 1];
@@ -96,6 +98,7 @@ struct gvm_member {
 	struct gvm_stub_ops stub_ops;
 	struct gvm_vcpu vcpu[GVM_VCPUS_MAX];
 	struct gvm_link link[GVM_MEMBERS_MAX];
+	struct gvm_lanes *lanes;
 	atomic_bool ending;
 };
 
@@ -191,6 +194,9 @@ void gvm_member_say(struct gvm_member *m, unsigned int peer, unsigned int type, 
  */
 void gvm_member_end(struct gvm_member *m, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
+
+/** gvm_member_msi() - a fixed, edge-triggered interrupt for a vCPU */
+struct kvm_msi gvm_member_msi(unsigned int vcpu, unsigned int vector);
 
 /** gvm_member_ping() - ask another member for its counter; the answer goes to the link's clock */
 void gvm_member_ping(struct gvm_member *m, unsigned int peer);

@@ -17,11 +17,13 @@ _Static_assert(sizeof(struct gvm_msg_peers) == 128, "struct gvm_msg_peers");
 _Static_assert(sizeof(struct gvm_msg_region) == 48, "struct gvm_msg_region");
 _Static_assert(sizeof(struct gvm_msg_slot) == 40, "struct gvm_msg_slot");
 _Static_assert(sizeof(struct gvm_msg_irq) == 8, "struct gvm_msg_irq");
+_Static_assert(sizeof(struct gvm_msg_lane) == 8, "struct gvm_msg_lane");
 _Static_assert(sizeof(struct gvm_msg_doorbell) == 16, "struct gvm_msg_doorbell");
 
 #define PAGE		4096
 #define SPACES		2	/* address spaces: the ordinary one, SMM's */
 #define SLOT_FLAGS	(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY)
+#define DSM_NODES_MAX	256
 #define TIMEOUT_MAX_MS	(3600 * 1000)
 
 /* A message's payload, copied out of the buffer so that it is aligned. */
@@ -37,6 +39,7 @@ union fixed {
 	struct gvm_msg_tsc tsc;
 	struct gvm_msg_drift drift;
 	struct gvm_msg_irq irq;
+	struct gvm_msg_lane lane;
 	struct gvm_msg_doorbell doorbell;
 	struct gvm_msg_ping ping;
 	struct gvm_state state;
@@ -155,6 +158,11 @@ static bool irq_ok(const struct gvm_msg_irq *m)
 	}
 }
 
+static bool lane_ok(const struct gvm_msg_lane *m)
+{
+	return m->vector >= 16 && m->vector < 256 && m->node < DSM_NODES_MAX;
+}
+
 static bool doorbell_ok(const struct gvm_msg_doorbell *m)
 {
 	return m->number <= INT32_MAX && !m->pad && m->count && m->count <= INT64_MAX;
@@ -232,6 +240,8 @@ static int fixed_size(enum gvm_msg_type type)
 		return sizeof(struct gvm_msg_drift);
 	case GVM_MSG_IRQ:
 		return sizeof(struct gvm_msg_irq);
+	case GVM_MSG_LANE:
+		return sizeof(struct gvm_msg_lane);
 	case GVM_MSG_DOORBELL:
 		return sizeof(struct gvm_msg_doorbell);
 	case GVM_MSG_PING:
@@ -294,6 +304,8 @@ static bool body_ok(const struct gvm_head *h, const void *payload)
 		return for_vcpu && gvm_state_ok(&m.state);
 	case GVM_MSG_IRQ:
 		return for_vcpu && irq_ok(&m.irq);
+	case GVM_MSG_LANE:
+		return for_vcpu && lane_ok(&m.lane);
 	case GVM_MSG_DOORBELL:
 		return !for_vcpu && doorbell_ok(&m.doorbell);
 	case GVM_MSG_RUN:

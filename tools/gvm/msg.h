@@ -42,6 +42,7 @@
 	X(ROLE)		/* request: a vCPU is real elsewhere */			\
 	X(KICK)		/* one way: end RUN or COMPLETE seq */			\
 	X(IRQ)		/* one way: an interrupt for a vCPU */			\
+	X(LANE)		/* one way: its interrupts of a vector need not take the link */ \
 	X(DOORBELL)	/* one way: a doorbell was rung here, so often */	\
 	X(PING)		/* one way: seq, own TSC */				\
 	X(PONG)		/* one way: answer, with the receiver's TSC */		\
@@ -58,7 +59,7 @@ enum gvm_msg_type {
  * struct gvm_head - begins each message
  * @magic:	GVM_MSG_MAGIC
  * @type:	enum gvm_msg_type
- * @vcpu:	vCPU id, or GVM_NO_VCPU; RUN, COMPLETE, TSC, SAVE, LOAD, KICK, IRQ and the HELLO of
+ * @vcpu:	vCPU id, or GVM_NO_VCPU; RUN, COMPLETE, TSC, SAVE, LOAD, KICK, IRQ, LANE and the HELLO of
  *		a vCPU's channel need one
  * @len:	bytes of payload that follow
  * @seq:	number of the request; KICK: of the RUN or COMPLETE
@@ -159,6 +160,11 @@ struct gvm_msg_irq {
 	uint32_t vector;	/* fixed: from 16; SIPI: page of the start; others: 0 */
 	uint16_t mode;		/* 0 fixed, 2 SMI, 4 NMI, 5 INIT, 6 SIPI */
 	uint16_t level;		/* 1: level-triggered; fixed only */
+};
+
+struct gvm_msg_lane {
+	uint32_t vector;	/* from 16 */
+	uint32_t node;		/* the sender's, of dsm */
 };
 
 struct gvm_msg_doorbell {

@@ -150,19 +150,36 @@ int gvm_stub_place(struct gvm_stub *s, const struct kvm_cpuid2 *cpuid)
 	return s->kind->place ? s->kind->place(s, cpuid) : 0;
 }
 
+static bool has(int vm_fd, long cap)
+{
+	return gvm_raw_ioctl(vm_fd, KVM_CHECK_EXTENSION, (void *)cap) > 0;
+}
+
+static bool wanted(const char *kind)
+{
+	const char *want = getenv(GVM_STUB_ENV);
+
+	return !want || !strcmp(want, kind);
+}
+
+bool gvm_stub_signals(int vm_fd)
+{
+	return wanted("eventfd") && has(vm_fd, KVM_CAP_X86_APIC_MAILBOX) &&
+	       has(vm_fd, KVM_CAP_X86_MAILBOX_EVENTFD);
+}
+
 static const struct gvm_stub_kind *choose(int vm_fd)
 {
-	int has = gvm_raw_ioctl(vm_fd, KVM_CHECK_EXTENSION, (void *)KVM_CAP_X86_APIC_MAILBOX);
-	const struct gvm_stub_kind *kind = has > 0 ? &gvm_stub_mailbox : &gvm_stub_program;
-	const char *want = getenv(GVM_STUB_ENV);
+	bool mailbox = has(vm_fd, KVM_CAP_X86_APIC_MAILBOX), signals = gvm_stub_signals(vm_fd);
+	const struct gvm_stub_kind *kind = NULL;
 	static atomic_bool said;
 
-	if (want && !strcmp(want, gvm_stub_program.name))
+	if (signals || (mailbox && wanted(gvm_stub_mailbox.name)))
+		kind = &gvm_stub_mailbox;
+	else if (wanted(gvm_stub_program.name))
 		kind = &gvm_stub_program;
-	if (want && strcmp(want, kind->name))
-		return NULL;
-	if (!atomic_exchange(&said, true))
-		gvm_log("stubs: %s", kind->name);
+	if (kind && !atomic_exchange(&said, true))
+		gvm_log("stubs: %s", signals ? "eventfd" : kind->name);
 	return kind;
 }
 

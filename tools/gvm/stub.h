@@ -10,7 +10,10 @@
 
 struct gvm_stub;
 
-/* Environment: "program" or "mailbox" asks for that kind; else it is the best the kernel can do. */
+/*
+ * Environment: "program", "mailbox" or "eventfd", which is a mailbox with lanes (lanes.h), asks for
+ * that kind; else it is the best the kernel can do.
+ */
 #define GVM_STUB_ENV	"GVM_STUB"
 
 /* The signal that ends a KVM_RUN of a thread of gvm's own; it has an empty handler. */
@@ -42,6 +45,9 @@ struct gvm_stub_ops {
  */
 int gvm_stub_create(int kvm_fd, int vm_fd, int vcpu_fd, unsigned int id, struct kvm_run *run,
 		    const struct gvm_stub_ops *ops, struct gvm_stub **out);
+
+/** gvm_stub_signals() - can a stub of this VM signal an eventfd for a vector? */
+bool gvm_stub_signals(int vm_fd);
 
 /**
  * gvm_stub_place() - put the stub's program, if it has one, where the vCPU can address it

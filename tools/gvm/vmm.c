@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "files.h"
+#include "lanes.h"
 #include "mask.h"
 #include "raw.h"
 #include "state.h"
@@ -147,6 +148,7 @@ int gvm_vmm_create(int kvm_fd, unsigned long type)
 	if (fd < 0)
 		return fd;
 	vmm.m.vm_fd = fd;
+	gvm_lanes_init(&vmm.m);
 	for (i = 1; i < vmm.m.nr_members; i++) {
 		r = start_member(i);
 		if (!r)
@@ -393,6 +395,9 @@ static int special(const struct gvm_call *call, void *arg)
 	case KVM_IOEVENTFD:
 		r = gvm_doorbell_request(arg);
 		return r ? fail(-r) : 0;
+	case KVM_SET_GSI_ROUTING:
+		r = gvm_lanes_routing(&vmm.m, arg);
+		return r ? fail(-r) : mirror(call, arg);
 	default:
 		if (gvm_raw_ioctl(vmm.m.vm_fd, call->request, arg) < 0)
 			return -1;

@@ -10,6 +10,7 @@
 
 _Static_assert(sizeof(struct dsm_wire_frame) == 32, "frame on the wire");
 _Static_assert(sizeof(struct dsm_wire_msg) == 48, "message on the wire");
+_Static_assert(sizeof(struct dsm_wire_notice) == 48, "notification on the wire");
 _Static_assert(sizeof(struct dsm_wire_head) == 80, "head on the wire");
 _Static_assert(sizeof(struct dsm_wire_set) == DSM_MAX_NODES / 8, "set on the wire");
 _Static_assert(DSM_PAGE_SIZE <= 0xffff, "length of payload in 16 bits");
@@ -88,6 +89,8 @@ static bool frame_shape_ok(const struct dsm_frame *f)
 		return !f->nr;
 	case DSM_FRAME_ACK:
 		return !f->nr && !f->len && !f->seq;
+	case DSM_FRAME_NOTIFY:
+		return !f->nr && !f->len;
 	case DSM_NR_FRAME_KINDS:
 		break;
 	}
@@ -284,6 +287,27 @@ void dsm_wire_expand(u32 imm, u16 from, u16 self, struct dsm_msg *m)
 		.nr_acks = imm >> DSM_IMM_NR_ACKS_SHIFT & DSM_IMM_NR_ACKS_MASK,
 		.tid = imm & DSM_IMM_TID_MASK,
 	};
+}
+
+void dsm_wire_encode_notice(struct dsm_wire_notice *w, const struct dsm_notice *n)
+{
+	*w = (struct dsm_wire_notice){
+		.region = cpu_to_le32(n->region),
+		.gen = cpu_to_le32(n->gen),
+		.key = cpu_to_le64(n->key),
+	};
+}
+
+u8 dsm_wire_decode_notice(const struct dsm_wire_notice *w, struct dsm_notice *n)
+{
+	if (w->pad[0] || w->pad[1] || w->pad[2] || w->pad[3])
+		return DSM_V_BAD_FIELD;
+	*n = (struct dsm_notice){
+		.region = le32_to_cpu(w->region),
+		.gen = le32_to_cpu(w->gen),
+		.key = le64_to_cpu(w->key),
+	};
+	return DSM_V_OK;
 }
 
 void dsm_wire_encode_set(struct dsm_wire_set *w, const struct dsm_nodeset *s)

@@ -12,6 +12,7 @@
  *		message 0 is a MOVE (likewise), else messages 1 .. nr - 1
  *	CTRL	head { frame }, payload: len bytes for the cluster layer
  *	ACK	head { frame }: acknowledgement and heartbeat; not sequenced
+ *	NOTIFY	head { frame, notice }: an eventfd was signalled
  */
 #ifndef DSM_CORE_WIRE_H
 #define DSM_CORE_WIRE_H
@@ -46,12 +47,13 @@
 #define DSM_TID_WIDE		(1u << 31)
 
 #define DSM_WIRE_MAGIC		0x6d53u
-#define DSM_WIRE_VERSION	1
+#define DSM_WIRE_VERSION	2
 
 enum dsm_frame_kind {
 	DSM_FRAME_PAGE,
 	DSM_FRAME_CTRL,
 	DSM_FRAME_ACK,
+	DSM_FRAME_NOTIFY,
 	DSM_NR_FRAME_KINDS,
 };
 
@@ -99,9 +101,20 @@ struct dsm_wire_msg {
 	__le64 pad2;
 };
 
+/* struct dsm_notice on the wire. */
+struct dsm_wire_notice {
+	__le32 region;
+	__le32 gen;
+	__le64 key;
+	__le64 pad[4];
+};
+
 struct dsm_wire_head {
 	struct dsm_wire_frame frame;
-	struct dsm_wire_msg msg;
+	union {
+		struct dsm_wire_msg msg;
+		struct dsm_wire_notice notice;
+	};
 };
 
 struct dsm_wire_set {
@@ -127,6 +140,18 @@ struct dsm_frame {
 	u32 seq;
 	u32 ack;
 	u32 incarnation;
+};
+
+/**
+ * struct dsm_notice - for whom a notification is
+ * @region:	of the file
+ * @gen:	generation of that
+ * @key:	of the listener
+ */
+struct dsm_notice {
+	u32 region;
+	u32 gen;
+	u64 key;
 };
 
 /**
@@ -205,6 +230,22 @@ bool dsm_wire_compact(const struct dsm_msg *m, u32 *imm);
  *		epoch, region, gen and page
  */
 void dsm_wire_expand(u32 imm, u16 from, u16 self, struct dsm_msg *m);
+
+/**
+ * dsm_wire_encode_notice() - write a notification
+ * @w:	where to
+ * @n:	the notification
+ */
+void dsm_wire_encode_notice(struct dsm_wire_notice *w, const struct dsm_notice *n);
+
+/**
+ * dsm_wire_decode_notice() - read a notification
+ * @w:	what came
+ * @n:	the notification
+ *
+ * Return: enum dsm_verdict; BAD_FIELD unless unused fields are 0.
+ */
+u8 dsm_wire_decode_notice(const struct dsm_wire_notice *w, struct dsm_notice *n);
 
 void dsm_wire_encode_set(struct dsm_wire_set *w, const struct dsm_nodeset *s);
 void dsm_wire_decode_set(const struct dsm_wire_set *w, struct dsm_nodeset *s);

@@ -96,6 +96,25 @@ struct dsm_ioc_adopt {
 	__u32 flags;
 };
 
+/**
+ * struct dsm_ioc_notify - one end of a remote notification
+ * @fd:		an eventfd
+ * @node:	DSM_NOTIFY_SEND: the node that is to be notified, which may be this one; else 0
+ * @key:	names the listener: one a node, a file and a key
+ * @flags:	DSM_NOTIFY_SEND: when @fd is signalled here, who listens there is notified;
+ *		0: to listen, @fd is signalled
+ * @pad:	0
+ */
+struct dsm_ioc_notify {
+	__s32 fd;
+	__u32 node;
+	__u64 key;
+	__u32 flags;
+	__u32 pad;
+};
+
+#define DSM_NOTIFY_SEND		(1u << 0)
+
 /*
  * SET_PLACE	choose homes; EBUSY once a page of the file was ever touched
  * GET_PLACE	@start in: any page; out: the range it is in
@@ -107,6 +126,11 @@ struct dsm_ioc_adopt {
  *		file, where it is and as it is, while its threads run; EOPNOTSUPP on
  *		a kernel without patches/linux-6.12; else see
  *		Documentation/admin-guide/dsm/share.rst
+ * NOTIFY	connect an eventfd to one on another node; returns a descriptor that ends it
+ *		when it is closed.  Sending takes a file open for writing, listening one open
+ *		for reading, EBADF; EEXIST if the key has a listener here.  Counts are not
+ *		transferred: several signals may become one.  Without a listener, or when the
+ *		node is lost, a notification is dropped
  */
 #define DSM_IOC_MAGIC		0xd5
 #define DSM_IOC_SET_PLACE	_IOW(DSM_IOC_MAGIC, 1, struct dsm_ioc_place)
@@ -116,5 +140,6 @@ struct dsm_ioc_adopt {
 #define DSM_IOC_PREFETCH	_IOW(DSM_IOC_MAGIC, 5, struct dsm_ioc_range)
 #define DSM_IOC_RESIDENT	_IOWR(DSM_IOC_MAGIC, 6, struct dsm_ioc_resident)
 #define DSM_IOC_ADOPT		_IOW(DSM_IOC_MAGIC, 7, struct dsm_ioc_adopt)
+#define DSM_IOC_NOTIFY		_IOW(DSM_IOC_MAGIC, 8, struct dsm_ioc_notify)
 
 #endif

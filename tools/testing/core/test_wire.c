@@ -153,7 +153,25 @@ TEST(frames)
 	CHECK(frame(DSM_FRAME_PAGE, 1, 0, 0) != DSM_V_OK);
 	CHECK(frame(DSM_FRAME_CTRL, 1, 0, 80) != DSM_V_OK);
 	CHECK(frame(DSM_FRAME_ACK, 0, 1, 81) != DSM_V_OK);
+	CHECK(frame(DSM_FRAME_NOTIFY, 0, 0, 80) == DSM_V_OK);
+	CHECK(frame(DSM_FRAME_NOTIFY, 1, 0, 80) != DSM_V_OK);
+	CHECK(frame(DSM_FRAME_NOTIFY, 0, 1, 81) != DSM_V_OK);
 	CHECK(frame(DSM_NR_FRAME_KINDS, 0, 0, 80) != DSM_V_OK);
+}
+
+TEST(notices)
+{
+	struct dsm_notice n = { .region = 7, .gen = 0x80000001, .key = 1ull << 63 | 5 }, back;
+	struct dsm_wire_notice w;
+
+	dsm_wire_encode_notice(&w, &n);
+	CHECK(dsm_wire_decode_notice(&w, &back) == DSM_V_OK);
+	CHECK(back.region == n.region && back.gen == n.gen && back.key == n.key);
+	for (unsigned int i = 0; i < 4; i++) {
+		dsm_wire_encode_notice(&w, &n);
+		w.pad[i] = 1;
+		CHECK(dsm_wire_decode_notice(&w, &back) == DSM_V_BAD_FIELD);
+	}
 }
 
 TEST(frame_fields_survive_and_garbage_does_not)

@@ -22,6 +22,18 @@ static void messages(const u8 *payload, const struct dsm_frame *f)
 	}
 }
 
+static void notice(const struct dsm_wire_notice *w)
+{
+	struct dsm_wire_notice again;
+	struct dsm_notice n;
+
+	if (dsm_wire_decode_notice(w, &n) != DSM_V_OK)
+		return;
+	dsm_wire_encode_notice(&again, &n);
+	if (memcmp(w, &again, sizeof(again)))
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct dsm_wire_head head;
@@ -34,6 +46,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(&head, data, size < sizeof(head) ? size : sizeof(head));
 	if (dsm_wire_decode_frame(&head.frame, size, &f) != DSM_V_OK)
 		return 0;
+	if (f.kind == DSM_FRAME_NOTIFY)
+		notice(&head.notice);
 	if (f.kind != DSM_FRAME_PAGE ||
 	    dsm_wire_decode_msg(&head.msg, 1, &m) != DSM_V_OK ||
 	    dsm_wire_check_payload(&f, &m) != DSM_V_OK)

@@ -169,7 +169,10 @@ TEST(capabilities)
 	CHECK(gvm_mask_extension(KVM_CAP_XSAVE2, 2696) == 2696);
 	CHECK(gvm_mask_extension(KVM_CAP_XSAVE2, 11008) == 4096);
 	CHECK(gvm_mask_extension(235, 0x1f) == 1);
+	CHECK(gvm_mask_extension(KVM_CAP_IRQ_ROUTING, 4096) == 4096 - 256);
+	CHECK(gvm_mask_extension(KVM_CAP_IRQ_ROUTING, 1024) == 1024);
 	CHECK(gvm_mask_extension(1000, 1) == 0);	/* KVM_CAP_X86_APIC_MAILBOX */
+	CHECK(gvm_mask_extension(1001, 1) == 0);	/* KVM_CAP_X86_MAILBOX_EVENTFD */
 }
 
 TEST(msrs)

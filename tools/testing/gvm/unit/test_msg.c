@@ -310,6 +310,18 @@ TEST(doorbells)
 	TAKEN(DOORBELL, GVM_NO_VCPU, b);
 }
 
+TEST(lanes)
+{
+	struct gvm_msg_lane l = { .vector = 16, .node = 255 };
+
+	TAKEN(LANE, 63, l);
+	check_lengths();
+	REFUSED(LANE, GVM_NO_VCPU, l);
+	BAD(LANE, 1, l, vector = 15);
+	BAD(LANE, 1, l, vector = 256);
+	BAD(LANE, 1, l, node = 256);
+}
+
 TEST(pings_replies_and_status)
 {
 	struct gvm_msg_ping p = { .tsc = 1 };
