@@ -212,8 +212,8 @@ static void send_due(struct work_struct *work)
 	bool again = false;
 
 	llist_for_each_entry_safe(e, next, llist_reverse_order(list), due) {
-		/* First: what is signalled from now on is sent again. */
 		clear_bit(PENDING, &e->state);
+		/* First: what is signalled from now on is sent again. */
 		smp_mb__after_atomic();
 		if (send(notify->c, e) == -EAGAIN) {
 			make_due(e);

@@ -111,6 +111,23 @@ static void what_is_no_message_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 5, count(DSM_STAT_frame_bad));
 }
 
+/* The message's fields in its place, so those that it has not are not 0. */
+static void what_is_no_notification_is_refused(struct kunit *test)
+{
+	struct dsm_frame f = frame(DSM_FRAME_NOTIFY, 0);
+	struct dsm_msg m = stale_request();
+
+	m.page = 1;
+	KUNIT_EXPECT_EQ(test, -EPROTO, dsm_plug_rx(&f, &m, NULL));
+	KUNIT_EXPECT_EQ(test, 0, count(DSM_STAT_notify_nobody));
+	f.seq++;
+	KUNIT_EXPECT_EQ(test, 0, dsm_plug_rx(&f, NULL, NULL));
+	KUNIT_EXPECT_EQ(test, 1, count(DSM_STAT_notify_nobody));
+	KUNIT_EXPECT_EQ_MSG(test, 0, dsm_plug_rx(&f, NULL, NULL), "twice is once");
+	KUNIT_EXPECT_EQ(test, 1, count(DSM_STAT_notify_nobody));
+	KUNIT_EXPECT_EQ(test, 0, count(DSM_STAT_notify_received));
+}
+
 static void acks_after_many_frames(struct kunit *test)
 {
 	u32 seq;
@@ -230,6 +247,7 @@ static struct kunit_case node_rx_cases[] = {
 	KUNIT_CASE(in_order_and_once),
 	KUNIT_CASE(what_is_no_frame_is_refused),
 	KUNIT_CASE(what_is_no_message_is_refused),
+	KUNIT_CASE(what_is_no_notification_is_refused),
 	KUNIT_CASE(acks_after_many_frames),
 	KUNIT_CASE(acks_after_a_while),
 	KUNIT_CASE(ack_rides_on_a_frame),

@@ -198,6 +198,29 @@ static void who_expects_the_impossible_is_refused(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, dsm_node_is_up(dsm_plug->n));
 }
 
+static void notifications_leave_room_for_pages(struct kunit *test)
+{
+	struct dsm_notice n = { .region = 1, .gen = 1, .key = 7 };
+	unsigned int nr = 0;
+
+	KUNIT_EXPECT_EQ(test, -ENOTCONN, dsm_node_send_notice(dsm_plug->c, 200, &n));
+	while (nr < 1000 && !dsm_node_send_notice(dsm_plug->c, PEER, &n))
+		nr++;
+	KUNIT_EXPECT_EQ(test, 64, nr);
+	KUNIT_EXPECT_EQ(test, -EAGAIN, dsm_node_send_notice(dsm_plug->c, PEER, &n));
+	send(DSM_MSG_GETS, NULL, false);
+	KUNIT_EXPECT_EQ(test, 65, dsm_node_nr_queued(dsm_plug->n));
+	dsm_node_flush(dsm_plug->c);
+	KUNIT_ASSERT_LE(test, 2, dsm_plug->nr);
+	KUNIT_EXPECT_EQ(test, DSM_FRAME_NOTIFY, dsm_plug->tx[0]->kind);
+	KUNIT_EXPECT_EQ(test, 0, dsm_plug->tx[0]->len);
+	KUNIT_EXPECT_EQ(test, 7, le64_to_cpu(dsm_plug->tx[0]->head.notice.key));
+	KUNIT_EXPECT_EQ_MSG(test, 0, dsm_node_send_notice(dsm_plug->c, PEER, &n),
+			    "there is room again");
+	dsm_node_kill(dsm_plug->n);
+	KUNIT_EXPECT_EQ(test, -ENOTCONN, dsm_node_send_notice(dsm_plug->c, PEER, &n));
+}
+
 static void dead_peer_swallows(struct kunit *test)
 {
 	struct page *page = some_page(test);
@@ -229,6 +252,7 @@ static struct kunit_case node_tx_cases[] = {
 	KUNIT_CASE(compact_but_once),
 	KUNIT_CASE(another_incarnation_gets_nothing_old),
 	KUNIT_CASE(who_expects_the_impossible_is_refused),
+	KUNIT_CASE(notifications_leave_room_for_pages),
 	KUNIT_CASE(dead_peer_swallows),
 	{}
 };

@@ -9,6 +9,7 @@
 #include "core/invariant.h"
 #include "membership.h"
 #include "meta.h"
+#include "notify.h"
 #include "tests/test.h"
 
 /* ---- a node alone ---- */
@@ -17,6 +18,7 @@ static void cluster_free(void *arg)
 {
 	struct dsm_cluster *c = arg;
 
+	dsm_notify_stop(c);
 	dsm_engine_stop(c);
 	if (c->page_wq)
 		destroy_workqueue(c->page_wq);
@@ -50,6 +52,7 @@ struct dsm_cluster *dsm_test_cluster(struct kunit *test, u16 self, u16 nr_nodes,
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, cluster_free, c));
 	KUNIT_ASSERT_TRUE(test, c->stats && c->ctl_wq && c->page_wq);
 	KUNIT_ASSERT_EQ(test, 0, dsm_engine_start(c));
+	KUNIT_ASSERT_EQ(test, 0, dsm_notify_start(c));
 	return c;
 }
 

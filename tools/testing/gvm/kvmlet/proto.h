@@ -99,7 +99,8 @@ struct request {
 	X(again_from,	"INIT and SIPI sent by other CPUs than 0")		\
 	X(storm,	"IPIs from each CPU at once, each one acknowledged")	\
 	X(echo,		"IPIs sent from interrupt handlers, both CPUs halted")	\
-	X(rtt,		"time of an IPI from CPU 0 to each other, and of its answer")	\
+	X(rtt_halted,	"time of an IPI from CPU 0 to each other, and of its answer")	\
+	X(rtt_spinning,	"the same with CPUs that do not halt")			\
 	X(msi,		"KVM_SIGNAL_MSI to each CPU")				\
 	X(msi_modes,	"KVM_SIGNAL_MSI: logical, lowest priority, NMI")	\
 	X(irqfd,	"MSI by irqfd to each CPU")				\

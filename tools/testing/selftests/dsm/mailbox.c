@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Patch 0007, without dsm: a vCPU in KVM_MP_STATE_APIC_MAILBOX reports what is sent to it, all of
- * it, once. vCPU 0 runs a guest that sends IPIs as it is told; vCPU 1 is the mailbox.
+ * Patches 0007 and 0008, without dsm: a vCPU in KVM_MP_STATE_APIC_MAILBOX reports what is sent to
+ * it, all of it, once, or signals an eventfd for it. vCPU 0 runs a guest that sends IPIs as it is told; vCPU 1 is the mailbox.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -720,6 +721,186 @@ TEST_F(mailbox, ends_and_begins_again)
 	msi(self->vm, 1, INIT | ASSERT_);
 	ASSERT_EQ(0, set_mp_state(c, KVM_MP_STATE_RUNNABLE));
 	EXPECT_EQ(KVM_MP_STATE_INIT_RECEIVED, mp_state(c));
+}
+
+/* ---- eventfds ---- */
+
+static int set_eventfd(int vm, uint32_t vcpu, uint32_t vector, int fd)
+{
+	struct gvm_kvm_mailbox_eventfd e = { .vcpu_id = vcpu, .vector = vector, .fd = fd };
+
+	return ioctl(vm, KVM_X86_SET_MAILBOX_EVENTFD, &e);
+}
+
+/* Return: what it counted since it was asked last. */
+static uint64_t counted(int fd)
+{
+	uint64_t n = 0;
+
+	return eventfd_read(fd, &n) ? 0 : n;
+}
+
+TEST_F(mailbox, eventfd_instead_of_an_exit)
+{
+	struct vcpu *c = &self->cpu[1];
+	int a = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), b = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	ASSERT_EQ(1, ioctl(self->vm, KVM_CHECK_EXTENSION, KVM_CAP_X86_MAILBOX_EVENTFD));
+	ASSERT_EQ(0, set_eventfd(self->vm, 1, 0x31, a)) TH_LOG("%m");
+	ASSERT_EQ(0, set_eventfd(self->vm, 1, 0xff, b)) TH_LOG("%m");
+	EXPECT_EQ(1, msi(self->vm, 1, 0x31));
+	EXPECT_EQ(1, msi(self->vm, 1, 0x31));
+	EXPECT_EQ(2, counted(a));
+	EXPECT_EQ(0, counted(b));
+	ASSERT_EQ(0, ipi(&self->cpu[0], 1, 0xff));
+	ASSERT_EQ(0, ipi(&self->cpu[0], 3, LOGICAL | 0x31));
+	ASSERT_EQ(1, msi(self->vm, 2, LOGICAL | LOWEST | 0x31));
+	EXPECT_EQ(2, counted(a));
+	EXPECT_EQ(1, counted(b));
+	EMPTY(c);
+	/* Others, and level-triggered ones of the same vector, are reported as before. */
+	msi(self->vm, 1, 0x32);
+	COLLECTS(c, fixed(0x32, false));
+	msi(self->vm, 1, LEVEL | ASSERT_ | 0x31);
+	COLLECTS(c, fixed(0x31, true));
+	msi(self->vm, 1, NMI);
+	COLLECTS(c, { .nr_nmis = 1 });
+	EXPECT_EQ(0, counted(a));
+
+	/* Another one, and none. */
+	ASSERT_EQ(0, set_eventfd(self->vm, 1, 0x31, b));
+	msi(self->vm, 1, 0x31);
+	EXPECT_EQ(0, counted(a));
+	EXPECT_EQ(1, counted(b));
+	ASSERT_EQ(0, set_eventfd(self->vm, 1, 0x31, -1));
+	ASSERT_EQ(0, set_eventfd(self->vm, 1, 0x31, -1));
+	msi(self->vm, 1, 0x31);
+	COLLECTS(c, fixed(0x31, false));
+	/* The descriptor need not stay open. */
+	close(b);
+	msi(self->vm, 1, 0xff);
+	EMPTY(c);
+	close(a);
+}
+
+/* While the vCPU is no mailbox it takes its interrupts itself. */
+TEST_F(mailbox, eventfd_of_a_vcpu_that_runs)
+{
+	struct vcpu *c = &self->cpu[1];
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	ASSERT_EQ(0, set_eventfd(self->vm, 1, 0x61, fd));
+	ASSERT_EQ(0, set_mp_state(c, KVM_MP_STATE_RUNNABLE));
+	msi(self->vm, 1, 0x61);
+	EXPECT_EQ(0x61, runs_until(c, PORT_VECTOR));
+	EXPECT_EQ(0, counted(fd));
+	ASSERT_TRUE(settles(c));
+	ASSERT_EQ(0, set_mp_state(c, MAILBOX)) TH_LOG("%m");
+	msi(self->vm, 1, 0x61);
+	EXPECT_EQ(1, counted(fd));
+	EMPTY(c);
+}
+
+/* Who is called by an eventfd must not signal one: that is reported. */
+TEST_F(mailbox, eventfd_by_an_irqfd)
+{
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry e;
+	} r = {
+		.head.nr = 1,
+		.e = {
+			.gsi = 30,
+			.type = KVM_IRQ_ROUTING_MSI,
+			.u.msi = { .address_lo = 0xfee00000u | 1 << 12, .data = 0x81 },
+		},
+	};
+	struct kvm_irqfd irqfd = { .gsi = 30 };
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	irqfd.fd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_EQ(0, ioctl(self->vm, KVM_SET_GSI_ROUTING, &r)) TH_LOG("%m");
+	ASSERT_EQ(0, ioctl(self->vm, KVM_IRQFD, &irqfd)) TH_LOG("%m");
+	ASSERT_EQ(0, set_eventfd(self->vm, 1, 0x81, fd));
+	eventfd_write(irqfd.fd, 1);
+	COLLECTS(&self->cpu[1], fixed(0x81, false));
+	EXPECT_EQ(0, counted(fd));
+}
+
+TEST_F(mailbox, eventfd_refused)
+{
+	struct gvm_kvm_mailbox_eventfd e = { .vcpu_id = 1, .vector = 0x31, .flags = 1, .fd = -1 };
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	EXPECT_EQ(-1, ioctl(self->vm, KVM_X86_SET_MAILBOX_EVENTFD, &e));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, ioctl(self->vm, KVM_X86_SET_MAILBOX_EVENTFD, NULL));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(-1, set_eventfd(self->vm, 1, 15, fd));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, set_eventfd(self->vm, 1, 256, fd));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, set_eventfd(self->vm, 2, 0x31, fd));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, set_eventfd(self->vm, 1, 0x31, -2));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, set_eventfd(self->vm, 1, 0x31, self->vm));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, set_eventfd(self->vm, 1, 0x31, 999));
+	EXPECT_EQ(EBADF, errno);
+}
+
+struct changer {
+	int vm;
+	int fd[2];
+	atomic_bool stop;
+	atomic_uint changes, errors;
+};
+
+static void *change_all(void *arg)
+{
+	struct changer *ch = arg;
+
+	while (!ch->stop) {
+		unsigned int i = ch->changes++ % 3;
+
+		if (set_eventfd(ch->vm, 1, 0x91, i < 2 ? ch->fd[i] : -1))
+			ch->errors++;
+	}
+	return NULL;
+}
+
+/* It changes while interrupts come: each is counted or reported, none both, none lost. */
+TEST_F_TIMEOUT(mailbox, eventfd_changes, 100)
+{
+	struct changer ch = { .vm = self->vm };
+	unsigned int n = dsm_scale(2000), exits = 0, events = 0;
+	pthread_t thread;
+	struct reader r;
+
+	for (int i = 0; i < 2; i++)
+		ch.fd[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	ASSERT_EQ(0, reader_start(&r, &self->cpu[1]));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, change_all, &ch));
+	for (unsigned int i = 0; i < n; i++) {
+		uint64_t end = now_us() + dsm_patient(5000000);
+		unsigned int spins = 0;
+
+		ASSERT_EQ(1, msi(self->vm, 1, 0x91));
+		while (exits + events == i && now_us() < end) {
+			exits = r.vector[0x91];
+			events += counted(ch.fd[0]) + counted(ch.fd[1]);
+			relax(&spins);
+		}
+		ASSERT_EQ(i + 1, exits + events);
+	}
+	ch.stop = true;
+	pthread_join(thread, NULL);
+	reader_stop(&r);
+	EXPECT_EQ(0, ch.errors);
+	EXPECT_EQ(0, r.errors);
+	ksft_print_msg("%u interrupts: %u exits, %u counted, %u changes\n", n, exits, events,
+		       ch.changes);
 }
 
 TEST_HARNESS_MAIN

@@ -374,16 +374,23 @@ static void trips(uint32_t to, enum mode mode)
 		    trip_ns[i * 99 / 100]);
 }
 
-void test_rtt(void)
+static void all_trips(enum mode mode)
 {
 	uint32_t to;
 
 	nr_trips = info->rounds * 10;
 	if (nr_trips > MAX_TRIPS)
 		nr_trips = MAX_TRIPS;
-	for (to = 1; to < nr_cpus() && !failures; to++) {
-		trips(to, HALT);
-		if (!failures)
-			trips(to, SPIN);
-	}
+	for (to = 1; to < nr_cpus() && !failures; to++)
+		trips(to, mode);
+}
+
+void test_rtt_halted(void)
+{
+	all_trips(HALT);
+}
+
+void test_rtt_spinning(void)
+{
+	all_trips(SPIN);
 }
