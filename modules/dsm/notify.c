@@ -9,7 +9,9 @@
  * file, hence the mount and the cluster.
  *
  * Normal operation: whoever signals a sender's eventfd, in any context, puts the
- * sender in a list; a work item in softirq sends a frame for each.  On the other
+ * sender in a list; a work item in softirq sends a frame for each.  An interrupt
+ * of our own makes that happen at once: it ends in softirqs, where a work item
+ * made pending by a task would wait for ksoftirqd to be scheduled.  On the other
  * node the frame's softirq signals the listener's eventfd.  A sender is in the
  * list once, so what is signalled meanwhile is one notification: whoever waits
  * learns that something was signalled after it last looked, not how often.
@@ -25,6 +27,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/hashtable.h>
+#include <linux/irq_work.h>
 #include <linux/llist.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
@@ -46,6 +49,7 @@
  * @lock:	protects @listeners, which is read under RCU
  * @listeners:	struct notify_end, by key
  * @due:	senders that were signalled
+ * @irq:	makes @work pending
  * @work:	sends for them
  * @retry:	queues @work
  */
@@ -54,6 +58,7 @@ struct dsm_notify {
 	spinlock_t lock; /* @listeners */
 	DECLARE_HASHTABLE(listeners, LISTENER_BITS);
 	struct llist_head due;
+	struct irq_work irq;
 	struct work_struct work;
 	struct timer_list retry;
 };
@@ -187,7 +192,7 @@ static int signalled(wait_queue_entry_t *wait, unsigned int mode, int sync, void
 		return 0;
 	eventfd_ctx_do_read(e->eventfd, &count);
 	make_due(e);
-	queue_work(system_bh_highpri_wq, &e->notify->work);
+	irq_work_queue(&e->notify->irq);
 	return 1;
 }
 
@@ -226,6 +231,13 @@ static void send_due(struct work_struct *work)
 		mod_timer(&notify->retry, jiffies + 1);
 }
 
+static void send_soon(struct irq_work *irq)
+{
+	struct dsm_notify *notify = container_of(irq, struct dsm_notify, irq);
+
+	queue_work(system_bh_highpri_wq, &notify->work);
+}
+
 static void try_again(struct timer_list *t)
 {
 	struct dsm_notify *notify = from_timer(notify, t, retry);
@@ -248,7 +260,7 @@ static void watch(struct notify_end *e, struct file *eventfd)
 		return;
 	/* Signalled before. */
 	make_due(e);
-	queue_work(system_bh_highpri_wq, &e->notify->work);
+	irq_work_queue(&e->notify->irq);
 }
 
 /* ---- descriptors ---- */
@@ -379,6 +391,7 @@ int dsm_notify_start(struct dsm_cluster *c)
 	spin_lock_init(&notify->lock);
 	hash_init(notify->listeners);
 	init_llist_head(&notify->due);
+	init_irq_work(&notify->irq, send_soon);
 	INIT_WORK(&notify->work, send_due);
 	timer_setup(&notify->retry, try_again, 0);
 	c->notify = notify;
@@ -397,6 +410,7 @@ void dsm_notify_stop(struct dsm_cluster *c)
 
 	if (!notify)
 		return;
+	irq_work_sync(&notify->irq);
 	timer_shutdown_sync(&notify->retry);
 	cancel_work_sync(&notify->work);
 	/* Listeners that were closed last. */

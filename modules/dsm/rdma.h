@@ -3,6 +3,7 @@
 #ifndef DSM_RDMA_H
 #define DSM_RDMA_H
 
+#include <linux/irq_work.h>
 #include <linux/socket.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -86,6 +87,8 @@ struct dsm_rx {
  * @up:		dsm_node_connected() was called and agreed
  * @pd:		protection domain
  * @cq:		completions of both queues
+ * @poll:	what the core of RDMA does at a completion
+ * @irq:	calls it
  * @max_inline:	bytes that can be sent inline
  * @tx_lock:	protects the following, and posting
  * @posted:	frames given to the device
@@ -117,6 +120,8 @@ struct dsm_conn {
 	bool up;
 	struct ib_pd *pd;
 	struct ib_cq *cq;
+	ib_comp_handler poll;
+	struct irq_work irq;
 	u32 max_inline;
 
 	spinlock_t tx_lock ____cacheline_aligned;

@@ -101,6 +101,27 @@ static int dsm_conn_check_device(struct ib_device *dev)
 	return 0;
 }
 
+static void dsm_conn_poll(struct irq_work *irq)
+{
+	struct dsm_conn *conn = container_of(irq, struct dsm_conn, irq);
+
+	conn->poll(conn->cq, conn);
+}
+
+/*
+ * soft-RoCE completes in a kworker, with interrupts off: the softirq that is raised
+ * there would wait for ksoftirqd to be scheduled.  An interrupt ends in softirqs.
+ */
+static void dsm_conn_completed(struct ib_cq *cq, void *context)
+{
+	struct dsm_conn *conn = context;
+
+	if (in_interrupt())
+		conn->poll(cq, context);
+	else
+		irq_work_queue(&conn->irq);
+}
+
 /**
  * dsm_conn_setup() - get everything the connection needs from its device
  * @conn:	the connection; its id is bound to a device
@@ -127,6 +148,9 @@ int dsm_conn_setup(struct dsm_conn *conn)
 	if (IS_ERR(cq))
 		return PTR_ERR(cq);
 	conn->cq = cq;
+	init_irq_work(&conn->irq, dsm_conn_poll);
+	conn->poll = cq->comp_handler;
+	cq->comp_handler = dsm_conn_completed;
 	err = dsm_conn_create_qp(conn, DSM_MAX_INLINE);
 	if (err)
 		err = dsm_conn_create_qp(conn, 0);
@@ -159,6 +183,7 @@ void dsm_conn_teardown(struct dsm_conn *conn)
 	dsm_conn_shut(conn);
 	if (conn->id && conn->id->qp)
 		rdma_destroy_qp(conn->id);
+	irq_work_sync(&conn->irq);
 	if (conn->cq)
 		ib_free_cq(conn->cq);
 	cancel_delayed_work_sync(&conn->refill);
