@@ -177,6 +177,7 @@ TEST(only_what_travels_is_found_for_the_wire)
 			CHECK(got == c);
 	}
 	CHECK(gvm_call_find_wire(0, KVM_CHECK_EXTENSION) == vm_call(KVM_CHECK_EXTENSION));
+	CHECK(gvm_call_find_wire(0, KVM_SET_GSI_ROUTING) == vm_call(KVM_SET_GSI_ROUTING));
 	CHECK(!gvm_call_find_wire(1, KVM_RUN));
 	CHECK(!gvm_call_find_wire(0, KVM_SET_USER_MEMORY_REGION));
 }
