@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from vms import Agents, check  # noqa: E402
+from vms import Agents, check, notified  # noqa: E402
 
 KINDS = ("program", "mailbox", "eventfd")
 TURNS = 3
@@ -19,17 +19,13 @@ ROUNDS = 100
 RTT = re.compile(r"rtt CPU (\d+) (\w+): (\d+) trips, p50 (\d+) p90 (\d+) p99 (\d+) ns")
 
 
-def _notified(c):
-    return sum(int(n.sh("cat /sys/fs/dsm/cluster/stats/notify_received").out) for n in c.nodes)
-
-
 def _turn(c, label, i, kind, owners):
     """One VM. Return: {(what the CPUs do): [trips, p50, p90, p99]} of CPU 1."""
     name = f"rtt{label}{i}"
     with Agents(c, env={"GVM_STUB": kind}) as a:
-        sent = _notified(c)
+        sent = notified(c)
         o = check(c, a.kvmlet(name, owners, "--only", "rtt_halted,rtt_spinning", "--rounds", str(ROUNDS)), 300)
-        sent = _notified(c) - sent
+        sent = notified(c) - sent
         a.nothing_left()
     assert (sent > ROUNDS) == (label == "eventfd"), f"{name}: {sent} interrupts took a lane"
     text = o.console.text()

@@ -4,13 +4,16 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from vms import Agents, check  # noqa: E402
+from vms import Agents, check, notified  # noqa: E402
 
 
 def _run(c, name, owners, *options, ram="file"):
     with Agents(c) as a:
         check(c, a.kvmlet(name, owners, *options, ram=ram), 600)
         a.nothing_left()
+        print(f"# {name}: {notified(c)} interrupts took a lane")
+        if any(owners) and not options and "patched" in c.kernel.variant:
+            assert notified(c)
 
 
 def test_all_local(c):

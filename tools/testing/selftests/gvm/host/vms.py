@@ -21,6 +21,12 @@ def check(c, vm: run.Running, timeout: float, ignore: str = "") -> run.Outcome:
     return o
 
 
+def notified(c) -> int:
+    """Interrupts that took a lane (tools/gvm/lanes.h) since dsm.ko was loaded."""
+    return sum(int(n.sh("cat /sys/fs/dsm/cluster/stats/notify_received", check=True).out)
+               for n in c.nodes)
+
+
 def boot(c, name, tests, timeout, **kw) -> run.Outcome:
     """One Linux over all servers, a CPU on each, that runs these tests and powers off."""
     with Agents(c) as a:
