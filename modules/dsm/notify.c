@@ -23,6 +23,7 @@
  * a notification is lost only with the peer, or if nobody listens there.
  */
 #include <linux/anon_inodes.h>
+#include <linux/delay.h>
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -30,6 +31,7 @@
 #include <linux/irq_work.h>
 #include <linux/llist.h>
 #include <linux/poll.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/timer.h>
 #include <linux/uaccess.h>
@@ -42,6 +44,9 @@
 #include "uapi/dsm.h"
 
 #define LISTENER_BITS	8
+
+#define FSYNC_MS	2000
+#define FSYNC_STEP_US	500
 
 /**
  * struct dsm_notify - remote notification of a cluster
@@ -282,8 +287,40 @@ static int end_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/*
+ * What was signalled before has arrived: an acknowledgement says so, which the
+ * peer may put off for DSM_ACK_DELAY_MS.
+ */
+static int end_fsync(struct file *file, loff_t start, loff_t end, int datasync)
+{
+	struct notify_end *e = file->private_data;
+	struct dsm_cluster *c = e->notify->c;
+	unsigned long deadline = jiffies + msecs_to_jiffies(FSYNC_MS);
+	struct dsm_node *n = e->sends ? c->node[e->to] : NULL;
+	bool marked = false;
+	u32 mark = 0;
+
+	irq_work_sync(&e->notify->irq);
+	flush_work(&e->notify->work);
+	while (n) {
+		if (!marked && !test_bit(PENDING, &e->state)) {
+			mark = dsm_node_tx_mark(n);
+			marked = true;
+		}
+		if (marked && dsm_node_has_got(n, mark))
+			break;
+		if (time_after(jiffies, deadline))
+			return -ETIMEDOUT;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		fsleep(FSYNC_STEP_US);
+	}
+	return 0;
+}
+
 static const struct file_operations end_fops = {
 	.owner = THIS_MODULE,
+	.fsync = end_fsync,
 	.release = end_release,
 	.llseek = noop_llseek,
 };

@@ -286,6 +286,28 @@ void gvm_lanes_open(struct gvm_member *m, unsigned int peer, unsigned int vcpu,
 	pthread_mutex_unlock(&l->lock);
 }
 
+/* All lanes of a vCPU end on one server, so one end speaks for them. */
+void gvm_lanes_flush(struct gvm_member *m, unsigned int vcpu)
+{
+	struct gvm_lanes *l = m->lanes;
+	unsigned int v;
+	int fd = -1;
+
+	if (!l)
+		return;
+	pthread_mutex_lock(&l->lock);
+	for (v = 0; v < NR_VECTORS && fd < 0; v++)
+		if (l->out[vcpu][v])
+			fd = fcntl(l->out[vcpu][v] - 1, F_DUPFD_CLOEXEC, 0);
+	pthread_mutex_unlock(&l->lock);
+	if (fd < 0)
+		return;
+	if (fsync(fd))
+		gvm_log("%s: interrupts for vCPU %u that took lanes: %s", m->vm, vcpu,
+			strerror(errno));
+	close(fd);
+}
+
 void gvm_lanes_drop(struct gvm_member *m, unsigned int vcpu)
 {
 	struct gvm_lanes *l = m->lanes;

@@ -59,6 +59,16 @@ void gvm_lanes_open(struct gvm_member *m, unsigned int peer, unsigned int vcpu,
 		    const struct gvm_msg_lane *msg);
 
 /**
+ * gvm_lanes_flush() - wait until all that was sent to a vCPU over lanes has arrived
+ * @m:		member
+ * @vcpu:	vCPU, elsewhere
+ *
+ * Before an INIT or a SIPI is forwarded: a vCPU does not accept what is sent to it in between, and
+ * nothing that was sent before an INIT outlives it. Up to 2 s.
+ */
+void gvm_lanes_flush(struct gvm_member *m, unsigned int vcpu);
+
+/**
  * gvm_lanes_drop() - a vCPU is real elsewhere: what is sent to it takes the link again
  * @m:		member
  * @vcpu:	vCPU; its owner is the new one

@@ -69,6 +69,8 @@ static void on_stub_irq(void *context, unsigned int vcpu, const struct gvm_msg_i
 
 	if (irq->mode == MODE_INIT)
 		v->init_to = to;
+	if (irq->mode == MODE_INIT || irq->mode == MODE_SIPI)
+		gvm_lanes_flush(m, vcpu);
 	gvm_member_say(m, to, GVM_MSG_IRQ, vcpu, 0, irq, sizeof(*irq));
 }
 

@@ -258,6 +258,33 @@ DSMFS_TEST(the_last_word_arrives)
 	SYNC();
 }
 
+DSMFS_TEST(fsync_waits_for_the_other_node)
+{
+	int in = eventfd(0, EFD_CLOEXEC), out = eventfd(0, EFD_CLOEXEC), end;
+	_Atomic uint64_t *came;
+
+	shared_open(_metadata, self, PG);
+	came = (void *)self->p;
+	end = dsm_node == 1 ? listen_on(self->fd, in, 5) : 0;
+	ASSERT_LE(0, end) TH_LOG("%m");
+	SYNC();
+	if (dsm_node == 0) {
+		end = send_to(self->fd, out, 5, 1);
+		ASSERT_LE(0, end) TH_LOG("%m");
+		for (int i = 0; i < 20; i++) {
+			eventfd_write(out, 1);
+			ASSERT_EQ(0, fsync(end)) TH_LOG("%m");
+		}
+	}
+	EXPECT_EQ(0, fsync(end)) TH_LOG("%m");
+	SYNC();
+	/* All have come: nothing is waited for. */
+	if (dsm_node == 1)
+		atomic_store(came, comes(in, 0));
+	SYNC();
+	EXPECT_EQ(1, atomic_load(came));
+}
+
 DSMFS_TEST(what_is_refused)
 {
 	struct dsm_ioc_notify n = { .fd = eventfd(0, EFD_CLOEXEC) };
