@@ -50,7 +50,9 @@ text $(objects n)
 mv "$tmp/text" "$tmp/text.base"
 for p in $(list); do
 	name=$(basename "$p" .patch)
-	perl "$src/scripts/checkpatch.pl" --strict --no-tree --root="$src" --terse --no-summary "$p" >&2 ||
+	# MAINTAINERS has all of arch/x86/kvm, checkpatch does not look.
+	perl "$src/scripts/checkpatch.pl" --strict --no-tree --root="$src" --terse --no-summary \
+		--ignore FILE_PATH_CHANGES "$p" >&2 ||
 		bad "$name" checkpatch
 	apply_one "$tree" "$p" || { bad "$name" apply; break; }
 	compiles "$name" y
