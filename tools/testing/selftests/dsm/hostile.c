@@ -24,6 +24,7 @@
 
 #include "lib.h"
 
+#define WIRE_VERSION 2	/* DSM_WIRE_VERSION */
 #define HEAD		80
 #define STEP_MS		4000
 
@@ -145,7 +146,7 @@ out:
 static struct hello good_hello(void)
 {
 	return (struct hello){
-		.magic = 0x4d4f5344, .version = 1, .from = from, .to = to,
+		.magic = 0x4d4f5344, .version = WIRE_VERSION, .from = from, .to = to,
 		.nr_nodes = nr_nodes, .incarnation = 1 + rnd(&rng) % 0x7fffffff,
 	};
 }
@@ -185,7 +186,7 @@ static struct head *good_head(int kind)
 
 	memset(buf, 0, sizeof(buf));
 	*h = (struct head){
-		.magic = 0x6d53, .version = 1, .kind = kind, .nr = kind == 0,
+		.magic = 0x6d53, .version = WIRE_VERSION, .kind = kind, .nr = kind == 0,
 		.incarnation = 1,
 	};
 	if (kind == 0) {	/* GETS of a page that is not ours to ask for */
