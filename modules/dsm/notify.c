@@ -123,16 +123,16 @@ static void put_end(struct notify_end *e)
 
 /* ---- listeners ---- */
 
-static u32 hash_of(const struct dsm_notice *n)
+static u64 mix(const struct dsm_notice *n)
 {
-	return hash_64(n->key ^ (u64)n->region << 32, LISTENER_BITS);
+	return n->key ^ (u64)n->region << 32;
 }
 
 static struct notify_end *find_rcu(struct dsm_notify *notify, const struct dsm_notice *n)
 {
 	struct notify_end *e;
 
-	hash_for_each_possible_rcu(notify->listeners, e, hash, hash_of(n),
+	hash_for_each_possible_rcu(notify->listeners, e, hash, mix(n),
 				   lockdep_is_held(&notify->lock)) {
 		if (e->notice.key == n->key && e->notice.region == n->region &&
 		    e->notice.gen == n->gen)
@@ -165,7 +165,7 @@ static int listen(struct notify_end *e)
 	if (find_rcu(notify, &e->notice))
 		err = -EEXIST;
 	else
-		hash_add_rcu(notify->listeners, &e->hash, hash_of(&e->notice));
+		hash_add_rcu(notify->listeners, &e->hash, mix(&e->notice));
 	spin_unlock_bh(&notify->lock);
 	return err;
 }
@@ -287,9 +287,21 @@ static int end_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/* Is there a frame for all that was signalled, by any sender? */
+static bool all_queued(struct dsm_notify *notify)
+{
+	irq_work_sync(&notify->irq);
+	if (!llist_empty(&notify->due))
+		return false;
+	/* Who took them may be at it still, and may put them back. */
+	flush_work(&notify->work);
+	return llist_empty(&notify->due);
+}
+
 /*
  * What was signalled before has arrived: an acknowledgement says so, which the
- * peer may put off for DSM_ACK_DELAY_MS.
+ * peer may put off for DSM_ACK_DELAY_MS.  It is the link's: the softirq that gave
+ * it signals the listener next.
  */
 static int end_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 {
@@ -300,22 +312,19 @@ static int end_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 	bool marked = false;
 	u32 mark = 0;
 
-	irq_work_sync(&e->notify->irq);
-	flush_work(&e->notify->work);
-	while (n) {
-		if (!marked && !test_bit(PENDING, &e->state)) {
-			mark = dsm_node_tx_mark(n);
+	for (;;) {
+		if (!marked && all_queued(e->notify)) {
+			mark = n ? dsm_node_tx_mark(n) : 0;
 			marked = true;
 		}
-		if (marked && dsm_node_has_got(n, mark))
-			break;
+		if (marked && (!n || dsm_node_has_got(n, mark)))
+			return 0;
 		if (time_after(jiffies, deadline))
 			return -ETIMEDOUT;
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		fsleep(FSYNC_STEP_US);
 	}
-	return 0;
 }
 
 static const struct file_operations end_fops = {

@@ -3,7 +3,7 @@
  * Lanes, see lanes.h.
  *
  * A dsmfs file of the VM's own names them, with vCPU and vector for a key; member 0 makes it. The
- * routes of the lanes are behind the VMM's, their GSIs count from the end of what KVM has.
+ * routes of the lanes are behind the VMM's, and so are their GSIs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@
 
 #define AFTER		16	/* interrupts of a vector over a link */
 #define NR_VECTORS	256
-#define GSI(i)		(4095 - (i))
+#define GSI(i)		(GVM_GSIS_MAX + (i))
 
 /**
  * struct gvm_lanes - a member's ends

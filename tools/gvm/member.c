@@ -28,9 +28,6 @@
 #define PING_MS		1000
 #define TICK_MS		10
 #define MSI_LEVEL	0xc000
-#define MODE_FIXED	0
-#define MODE_INIT	5
-#define MODE_SIPI	6
 
 int64_t gvm_now_us(void)
 {
@@ -65,11 +62,11 @@ static void on_stub_irq(void *context, unsigned int vcpu, const struct gvm_msg_i
 {
 	struct gvm_member *m = context;
 	struct gvm_vcpu *v = &m->vcpu[vcpu];
-	unsigned int to = irq->mode == MODE_SIPI ? v->init_to : v->owner;
+	unsigned int to = irq->mode == GVM_MODE_SIPI ? v->init_to : v->owner;
 
-	if (irq->mode == MODE_INIT)
+	if (irq->mode == GVM_MODE_INIT)
 		v->init_to = to;
-	if (irq->mode == MODE_INIT || irq->mode == MODE_SIPI)
+	if (irq->mode == GVM_MODE_INIT || irq->mode == GVM_MODE_SIPI)
 		gvm_lanes_flush(m, vcpu);
 	gvm_member_say(m, to, GVM_MSG_IRQ, vcpu, 0, irq, sizeof(*irq));
 }
@@ -175,7 +172,7 @@ static void inject(struct gvm_link *l, unsigned int vcpu, const struct gvm_msg_i
 	if (gvm_raw_ioctl(l->m->vm_fd, KVM_SIGNAL_MSI, &msi) < 0)
 		gvm_member_end(l->m, "interrupt %#x for vCPU %u: %s", msi.data, vcpu,
 			       strerror(errno));
-	if (irq->mode == MODE_FIXED && !irq->level)
+	if (irq->mode == GVM_MODE_FIXED && !irq->level)
 		gvm_lanes_came(l->m, l->peer, vcpu, irq->vector);
 }
 

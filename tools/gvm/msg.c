@@ -145,13 +145,13 @@ static bool slot_ok(const struct gvm_msg_slot *m)
 static bool irq_ok(const struct gvm_msg_irq *m)
 {
 	switch (m->mode) {
-	case 0:
+	case GVM_MODE_FIXED:
 		return m->vector >= 16 && m->vector < 256 && m->level <= 1;
-	case 2:
-	case 4:
-	case 5:
+	case GVM_MODE_SMI:
+	case GVM_MODE_NMI:
+	case GVM_MODE_INIT:
 		return !m->vector && !m->level;
-	case 6:
+	case GVM_MODE_SIPI:
 		return m->vector < 256 && !m->level;
 	default:
 		return false;

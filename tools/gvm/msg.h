@@ -156,9 +156,16 @@ struct gvm_msg_drift {
 	int64_t ticks;		/* GVM_CLOCK_STEP at most, either way */
 };
 
+/* Delivery modes, as in the APIC's ICR. */
+#define GVM_MODE_FIXED	0
+#define GVM_MODE_SMI	2
+#define GVM_MODE_NMI	4
+#define GVM_MODE_INIT	5
+#define GVM_MODE_SIPI	6
+
 struct gvm_msg_irq {
 	uint32_t vector;	/* fixed: from 16; SIPI: page of the start; others: 0 */
-	uint16_t mode;		/* 0 fixed, 2 SMI, 4 NMI, 5 INIT, 6 SIPI */
+	uint16_t mode;		/* GVM_MODE_* */
 	uint16_t level;		/* 1: level-triggered; fixed only */
 };
 

@@ -11,13 +11,6 @@
 
 #include "stub.h"
 
-/* Delivery modes, as in the APIC's ICR. */
-#define GVM_MODE_FIXED	0
-#define GVM_MODE_SMI	2
-#define GVM_MODE_NMI	4
-#define GVM_MODE_INIT	5
-#define GVM_MODE_SIPI	6
-
 #define GVM_RFLAGS_IF	0x202
 
 /**

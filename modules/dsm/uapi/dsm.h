@@ -131,8 +131,8 @@ struct dsm_ioc_notify {
  *		for reading, EBADF; EEXIST if the key has a listener here.  Counts are not
  *		transferred: several signals may become one.  Without a listener, or when the
  *		node is lost, a notification is dropped.  fsync(2) of a sender's descriptor
- *		waits until what was signalled before has arrived, ETIMEDOUT after 2 s; the
- *		eventfds of all senders of a process to that node count
+ *		waits until what was signalled before, by any sender here to the same node, has
+ *		arrived there; ETIMEDOUT after 2 s
  */
 #define DSM_IOC_MAGIC		0xd5
 #define DSM_IOC_SET_PLACE	_IOW(DSM_IOC_MAGIC, 1, struct dsm_ioc_place)

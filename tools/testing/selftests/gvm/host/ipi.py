@@ -2,8 +2,8 @@
 """
 From an IPI to a vCPU on another server until its answer is there: stubs as mailboxes of the patched
 kernel, with and without eventfds, and as the program that a stock one needs. In turn, in one boot;
-kvmlet's tests rtt_*, which fail if an answer does not come. Times are printed, not judged: they are the emulation's and the
-host's load. What is judged are instructions: tools/testing/gvm/ipicost.py.
+kvmlet's tests rtt_*, which fail if an answer does not come. Times are printed, not judged: they are
+the emulation's and the host's load. What is judged are instructions: tools/testing/gvm/ipicost.py.
 """
 import re
 import statistics
@@ -24,7 +24,8 @@ def _turn(c, label, i, kind, owners):
     name = f"rtt{label}{i}"
     with Agents(c, env={"GVM_STUB": kind}) as a:
         sent = notified(c)
-        o = check(c, a.kvmlet(name, owners, "--only", "rtt_halted,rtt_spinning", "--rounds", str(ROUNDS)), 300)
+        o = check(c, a.kvmlet(name, owners, "--only", "rtt_halted,rtt_spinning",
+                              "--rounds", str(ROUNDS)), 300)
         sent = notified(c) - sent
         a.nothing_left()
     assert (sent > ROUNDS) == (label == "eventfd"), f"{name}: {sent} interrupts took a lane"
