@@ -1,23 +1,38 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Cycles of a guest over two servers, N of them, five a boot of the servers; GVM_SOAK=linux: of a
-# Linux guest, else kvmlet.
-# What failed keeps its logs in build/logs/soak-<round>.
+# Cycles of a guest over two servers until N in a row are on record without a failure, several a boot
+# of the servers; GVM_SOAK=linux: of a Linux guest, else kvmlet. What is on record counts: a run that
+# was ended goes on where it was (remove build/soak to begin anew). It gives up after N cycles.
+# What failed keeps its logs in build/logs/soak-<time>.
 set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
-n=${N:-200} kernel=${KERNEL:-stock} each=5
+n=${N:-200} kernel=${KERNEL:-stock} guest=${GVM_SOAK:-kvmlet}
+[ "$guest" = linux ] && GVM_CYCLES=10 || GVM_CYCLES=5
+export GVM_CYCLES
 cd "$top" || exit 1
-done=0 failed=0 round=0
-begin=$(date +%s)
-while [ "$done" -lt "$n" ]; do
-	round=$((round + 1))
-	if ! tools/testing/qemu/cluster.py run --kernel "$kernel" \
-		--list tools/testing/selftests/gvm/tests.list soak; then
-		failed=$((failed + 1))
-		rm -rf "build/logs/soak-$round"
-		cp -r build/logs/soak "build/logs/soak-$round"
+record=build/soak/$guest-$kernel
+mkdir -p build/soak
+[ -s "$record" ] || echo "# time commit cycles seconds result" >"$record"
+
+in_a_row() {
+	awk '$5 == "ok" { n += $3; s += $4 } $5 == "failed" { n = s = 0 } END { print n + 0, s + 0 }' "$record"
+}
+
+tried=0
+# shellcheck disable=SC2046 # two words
+while set -- $(in_a_row); [ "$1" -lt "$n" ] && [ "$tried" -lt "$n" ]; do
+	begin=$(date +%s) result=ok
+	tools/testing/qemu/cluster.py run --kernel "$kernel" \
+		--list tools/testing/selftests/gvm/tests.list soak
+	rc=$?
+	[ "$rc" -lt 128 ] || exit "$rc" # ended, not failed
+	if [ "$rc" -gt 0 ]; then
+		result=failed
+		cp -r build/logs/soak "build/logs/soak-$begin"
 	fi
-	done=$((done + each))
+	echo "$begin $(git describe --always --dirty) $GVM_CYCLES $(($(date +%s) - begin)) $result" >>"$record"
+	tried=$((tried + GVM_CYCLES))
 done
-echo "$done cycles of ${GVM_SOAK:-kvmlet} on $kernel, $round rounds, $failed failed, $(($(date +%s) - begin)) s"
-[ "$failed" = 0 ]
+echo "$1 cycles of $guest on $kernel in a row without a failure, $2 s; $tried of them now; all: $record"
+grep failed "$record"
+[ "$1" -ge "$n" ]

@@ -26,7 +26,8 @@ def main() -> int:
     bad = 0
     with Cluster(a.nodes, a.kernel, mem=a.server_mem, name=a.name) as c:
         run.kvm_up(c)
-        g = guest.Linux(c.kernel, tests, a.cpus, a.mem, a.append, boots=3 if "reboot" in tests else 1)
+        g = guest.Linux(c.kernel, tests, cpus=a.cpus, mem=a.mem, append=a.append,
+                        boots=3 if "reboot" in tests else 1)
         for i in range(a.times):
             if a.ram == "dsm":
                 c.dsm_up()

@@ -210,7 +210,7 @@ static void hotplug(void)
 {
 	int cpu, i, n = nr_cpus();
 
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < turns(3); i++) {
 		for (cpu = 1; cpu < n; cpu++) {
 			must(!set_online(cpu, false));
 			must(nr_cpus() == n - 1);

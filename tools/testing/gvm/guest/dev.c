@@ -45,7 +45,7 @@ static void blk(void)
 	int fd = disk_open(), n = nr_cpus(), i;
 	char *w = buffer(), *r = buffer();
 
-	for (i = 0; i < 20 * n; i++) {
+	for (i = 0; i < turns(20) * n; i++) {
 		off_t at = (i + 1) * (off_t)BLOCK;
 
 		step("write %d on CPU %d", i, i % n);
@@ -123,7 +123,7 @@ static void net(void)
 	must(s >= 0);
 	net_up(s);
 	must(!setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)));
-	for (i = 0; i < 20 * n; i++) {
+	for (i = 0; i < turns(20) * n; i++) {
 		step("echo %d on CPU %d", i, i % n);
 		pin(i % n);
 		ping(s, i);

@@ -22,6 +22,8 @@ _Noreturn void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* What a test that does not end was last about to do. */
 void step(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Of the turns of a test those that GVM_TURNS, in percent, asks for; at least one. */
+int turns(int n);
 int nr_cpus(void);
 void pin(int cpu);
 bool cpu_pinned_ok(int cpu);

@@ -73,6 +73,15 @@ void step(const char *fmt, ...)
 	va_end(ap);
 }
 
+int turns(int n)
+{
+	const char *percent = getenv("GVM_TURNS");
+
+	if (percent)
+		n = n * atoi(percent) / 100;
+	return n > 1 ? n : 1;
+}
+
 int nr_cpus(void)
 {
 	return sysconf(_SC_NPROCESSORS_ONLN);

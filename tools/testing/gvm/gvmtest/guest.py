@@ -39,6 +39,7 @@ class Linux:
     mem: str = "256M"
     append: str = "loglevel=5"
     boots: int = 1  # the test "reboot" has it boot so often
+    turns: int = 100  # percent: what hotplug, blk and net do of their turns
     late: bool = True  # over several servers: boots on one CPU, then the test "online" has the others
     work: str = ""  # command line of the test "work", run in the server's root file system
     disk: Optional[Path] = None  # an ext4 image whose init takes over; what is written is thrown away
@@ -69,6 +70,7 @@ class Linux:
         tests = ["online", *self.tests] if several and self.late else self.tests
         append = (f"{APPEND} {self.clock()} {self.spread() if several else ''} {self.append} "
                   f"GVM_CPUS={self.cpus} GVM_NODES={self.nodes} GVM_BOOTS={self.boots} "
+                  f"GVM_TURNS={self.turns} "
                   f"GVM_TEST={','.join(tests)}")
         root = []
         if self.disk:
