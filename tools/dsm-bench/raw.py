@@ -66,17 +66,6 @@ def tcp(nodes: list[Node], count: int) -> float:
     return float(results[1].out.split("=")[1])
 
 
-class CountedCluster(Cluster):
-    """One server whose clock counts its instructions, 1 ns each: path lengths without noise.
-
-    It talks to itself, so drivers and network are not in the figures."""
-
-    def _qemu(self, i: int) -> list[str]:
-        argv = super()._qemu(i)
-        argv[argv.index("-accel") + 1] = "tcg,thread=single"
-        return argv + ["-icount", "shift=0,sleep=off"]
-
-
 def arguments() -> argparse.Namespace:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--cpus", type=int, default=1)
@@ -138,7 +127,8 @@ def show(found: Found) -> None:
 def main() -> int:
     args = arguments()
     if args.count_instructions:
-        with CountedCluster(1, cpus=args.cpus) as c:
+        # It talks to itself, so drivers and network are not in the figures.
+        with Cluster(1, cpus=args.cpus, count_instructions=True) as c:
             load(c.nodes)
             show(measure(c[0], c[0], args))
         return 0

@@ -31,15 +31,6 @@ EVENTS = {"kvm/kvm_apic_accept_irq": "apicid != {own}", "kvm/kvm_entry": "vcpu_i
 LINE = re.compile(r"\s(\d+): (kvm_apic_accept_irq|kvm_entry|net_dev_xmit|netif_receive_skb): ")
 
 
-class Counted(Cluster):
-    """Its time is the number of instructions."""
-
-    def _qemu(self, i: int) -> list[str]:
-        argv = super()._qemu(i)
-        argv[argv.index("-accel") + 1] = "tcg,thread=single"
-        return [*argv, "-icount", "shift=0,sleep=on"]
-
-
 def trace_on(n: Node, own: int) -> None:
     """As few events as will do: they cost as well."""
     on = "; ".join(f"echo '{f.format(own=own)}' >events/{e}/filter; echo 1 >events/{e}/enable"
@@ -103,7 +94,7 @@ def main() -> int:
     sent: dict[str, list[int]] = {k: [] for k in KINDS}
     got: dict[str, list[int]] = {k: [] for k in KINDS}
     turns: dict[str, list[int]] = {k: [] for k in KINDS}
-    with Counted(2, a.kernel) as c:
+    with Cluster(2, a.kernel, count_instructions=True) as c:
         for turn in range(a.turns):
             for kind in KINDS:
                 both = measure(c, kind, turn, a.timeout)

@@ -34,7 +34,7 @@ class Cluster:
 
     def __init__(self, nodes: int = 2, variant: str = "stock", name: Optional[str] = None,
                  cpus: int = 1, mem: str = "1G", net: str = "switch", append: str = "",
-                 numa: int = 1) -> None:
+                 numa: int = 1, count_instructions: bool = False) -> None:
         if not 1 <= nodes <= 8:
             raise ClusterError(f"{nodes} servers: 1 to 8 can be emulated")
         if numa not in (1, 2):
@@ -48,6 +48,8 @@ class Cluster:
         # AML under KASAN and lockdep took about 17 of 50 s in one boot log, and 200 of 250 on a
         # loaded host. Without ACPI there are no other CPUs and no NUMA nodes.
         pace.set(variant)
+        # A server's clock is the number of its instructions, 1 ns each: path lengths without noise.
+        self.count_instructions = count_instructions
         no_acpi = " acpi=off" if cpus == numa == 1 else " pci=noacpi"
         # While Linux 6.12 identifies its first CPU, features are forgotten for a moment, LA57 too:
         # KASAN takes addresses of page tables of five levels, in an interrupt, for wild ones then.
@@ -64,7 +66,7 @@ class Cluster:
         spawn.build_tools()
         self.kernel = kernel.get(variant)
         self.initrd = initramfs.build(self.kernel)
-        self.accel = spawn.accel(self.kernel.image, self.initrd)
+        self.accel = "tcg" if count_instructions else spawn.accel(self.kernel.image, self.initrd)
         # Without ACPI there is no clock to calibrate the TSC with but the PIT, and that fails on a
         # loaded host: time would be counted in ticks of 10 ms.
         khz = tsc.khz() if pace.slow and self.accel == "tcg" else None
@@ -152,6 +154,10 @@ class Cluster:
                 "-device", f"virtio-net-pci,id=nic0,netdev=net0,mac=52:54:00:77:00:{i + 1:02x},"
                            "host_mtu=9000,romfile="]
         argv += self._qemu_numa()
+        if self.count_instructions:
+            # Idle time that is skipped would be too short for an answer from outside.
+            argv[argv.index("-accel") + 1] = "tcg,thread=single"
+            argv += ["-icount", f"shift=0,sleep={'off' if self.nr_nodes == 1 else 'on'}"]
         for tag, path, ro in (("root", "/", "on"), ("top", str(TOP), "on"),
                               ("build", str(BUILD), "off")):
             argv += ["-fsdev", f"local,id={tag},path={path},security_model=none,readonly={ro},"
