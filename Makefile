@@ -110,6 +110,9 @@ patches-check: deps ## the kernel patch series: does it apply, compile, cost not
 fault-cost: deps ## what does the patch series cost other faults? (builds qemu and qemu-patched)
 	@python3 tools/testing/faultcost/run.py $(ARGS)
 
+kvm-cost: deps ## what does it cost a VM that uses nothing of it? (builds qemu and qemu-patched)
+	@python3 tools/testing/gvm/kvmcost.py $(ARGS)
+
 mm-selftests: deps ## the kernel's own mm kselftests: alike with and without the patch series?
 	@python3 tools/testing/mm-selftests/run.py $(ARGS)
 
@@ -121,4 +124,4 @@ clean: ## remove build/ (kernels stay in ~/.cache/memos)
 
 .PHONY: help deps modules kernel deb-kernel tools core-test gvm-unit tables exhaust sim sim-check sim-soak mutate fuzz \
 	selftest-programs coherent-test selftest selftests gvm-selftests soak-gvm cluster harness-test bench pingpong demo demo-gvm lint patches-check \
-	fault-cost mm-selftests check clean
+	fault-cost kvm-cost mm-selftests check clean

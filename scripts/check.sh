@@ -38,6 +38,7 @@ if [ -n "${FULL-}" ]; then
 	part gvm-linux gvm-selftests KERNEL=qemu-patched NODES=2 T="debian linux"
 	part selftests-patched-all selftests KERNEL=qemu-patched
 	part fault-cost fault-cost
+	part kvm-cost kvm-cost
 	part mm-selftests mm-selftests
 fi
 $tally sum

@@ -32,7 +32,7 @@ def _kvmlet(c) -> list[float]:
 def _linux(c) -> list[float]:
     """A cycle ends with a reboot, the last one with power off."""
     o = boot(c, "soak", ["cpus", "hotplug", "blk", "net", "reboot"], 180 * CYCLES, boots=CYCLES,
-             turns=25)
+             turns=10)
     begins = [0.0, *o.ends]
     return [b - a for a, b in zip(begins, begins[1:])]
 
