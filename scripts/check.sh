@@ -24,7 +24,7 @@ part selftests-patched selftest KERNEL=qemu-patched \
 	T="hook adopt adopt-mm coherent mailbox mm gup resident litmus locks stress"
 part selftests-patched-3 selftest KERNEL=qemu-patched NODES=3 T="mm litmus stress"
 part gvm gvm-selftests T="control ends move clock adopted sum soak"
-part gvm-patched gvm-selftests KERNEL=qemu-patched NODES=2 T="adopted boot irqs move"
+part gvm-patched gvm-selftests KERNEL=qemu-patched NODES=2 T="adopted boot q35 irqs move"
 part gvm-patched-3 gvm-selftests KERNEL=qemu-patched NODES=3 T=boot
 part demo-gvm demo-gvm
 part bench bench ARGS=--quick

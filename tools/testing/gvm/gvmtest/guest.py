@@ -43,6 +43,7 @@ class Linux:
     late: bool = True  # over several servers: boots on one CPU, then the test "online" has the others
     work: str = ""  # command line of the test "work", run in the server's root file system
     disk: Optional[Path] = None  # an ext4 image whose init takes over; what is written is thrown away
+    machine: str = "pc"
     options: list[str] = field(default_factory=list)
 
     def initrd(self) -> Path:
@@ -65,7 +66,7 @@ class Linux:
                 f"sysctl.vm.compaction_proactiveness=0 {'maxcpus=1' if self.late else ''}")
 
     def argv(self) -> list[str]:
-        """QEMU and all options but those that gvm adds: accel, machine, smp, memory."""
+        """QEMU and all options but those that gvm adds: accel, irqchip, smp, memory."""
         several = self.nodes > 1
         tests = ["online", *self.tests] if several and self.late else self.tests
         append = (f"{APPEND} {self.clock()} {self.spread() if several else ''} {self.append} "
@@ -83,6 +84,7 @@ class Linux:
                               "multidevs=remap",
                     "-device", "virtio-9p-pci,fsdev=server,mount_tag=server"]
         return ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
+                "-machine", self.machine,
                 *([] if self.boots > 1 else ["-no-reboot"]), "-cpu", "host,-svm,-xsave",
                 "-kernel", str(self.kernel.image), "-initrd", str(self.initrd()),
                 "-append", append, "-serial", "stdio",
@@ -94,7 +96,7 @@ class Linux:
     def plain(self, mem_path: str = "") -> list[str]:
         """The same with KVM of one server, RAM private or in a file."""
         argv = [*self.argv(), "-accel", "kvm", "-smp", str(self.cpus), "-m", self.mem]
-        machine = "pc,kernel-irqchip=split"
+        machine = "kernel-irqchip=split"
         if mem_path:
             machine += ",memory-backend=ram"
             argv += ["-object", f"memory-backend-file,id=ram,mem-path={mem_path},share=on,"
