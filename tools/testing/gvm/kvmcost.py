@@ -8,33 +8,28 @@ rtt_halted on one server of one CPU that counts instructions (-icount). Boots an
 patched kernel, one after the other; prints both and their ratio, fails above --limit.
 """
 import argparse
-import re
 import statistics
 import sys
 
 from gvmtest import ClusterError, run
-from gvmtest.gvm import KVMLET
+from gvmtest.gvm import KVMLET, round_trips
 from gvmtest.guest import build_programs
 from memos.cluster import Cluster
 
 ROUNDS = 50
-RTT = re.compile(r"rtt CPU 1 halted: (\d+) trips, p50 (\d+) p90 (\d+) p99 (\d+) ns")
 
 
 def measure(variant: str, npt: int, turns: int, timeout: float) -> list[list[int]]:
     """Return: of each turn [count, p50, p90, p99]."""
     rows = []
     with Cluster(1, variant, count_instructions=True) as c:
-        c[0].sh(f"modprobe kvm_amd npt={npt} && echo 0 >/sys/module/kvm/parameters/halt_poll_ns",
-                check=True)
+        run.kvm_up(c, f"npt={npt}")
+        c[0].sh("echo 0 >/sys/module/kvm/parameters/halt_poll_ns", check=True)
         for turn in range(turns):
             o = run.run(c, [KVMLET, "--cpus", "2", "--only", "rtt_halted", "--rounds", str(ROUNDS)],
                         f"plain{turn}", timeout)
             o.check()
-            m = RTT.search(o.console.text())
-            if not m:
-                raise ClusterError(f"{variant}: kvmlet gave no times; log: {o.console.path}")
-            rows.append([int(x) for x in m.groups()])
+            rows.append(round_trips(o.console.text())["halted"])
         if problems := run.server_logs(c):
             raise ClusterError(f"{variant}: {problems}")
     return rows

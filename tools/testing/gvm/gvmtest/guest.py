@@ -71,8 +71,7 @@ class Linux:
         tests = ["online", *self.tests] if several and self.late else self.tests
         append = (f"{APPEND} {self.clock()} {self.spread() if several else ''} {self.append} "
                   f"GVM_CPUS={self.cpus} GVM_NODES={self.nodes} GVM_BOOTS={self.boots} "
-                  f"GVM_TURNS={self.turns} "
-                  f"GVM_TEST={','.join(tests)}")
+                  f"GVM_TURNS={self.turns} GVM_TEST={','.join(tests)}")
         root = []
         if self.disk:
             append += " GVM_DISK=/dev/vdb"

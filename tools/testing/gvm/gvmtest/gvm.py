@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """A VM over the servers of a cluster: agents, gvm run."""
+import re
 import time
 from typing import Optional, Sequence
 
@@ -10,6 +11,15 @@ from . import GVM, OUT, ClusterError, guest, run
 
 KVMLET = str(OUT / "kvmlet")
 READY = "agent listens"
+_RTT = re.compile(r"rtt CPU 1 (\w+): (\d+) trips, p50 (\d+) p90 (\d+) p99 (\d+) ns")
+
+
+def round_trips(text: str) -> dict[str, list[int]]:
+    """
+    What kvmlet's tests rtt_* say of an IPI to CPU 1 and its answer.
+    Return: {what both CPUs do: [trips, p50, p90, p99 in ns]}
+    """
+    return {m[1]: [int(x) for x in m.groups()[1:]] for m in _RTT.finditer(text)}
 
 
 class Agents:

@@ -162,12 +162,13 @@ def run(c: Cluster, argv: list[str], name: str, timeout: float, node: int = 0,
     return start(c, argv, name, node).finish(timeout, ignore)
 
 
-def kvm_up(c: Cluster) -> None:
+def kvm_up(c: Cluster, args: Optional[str] = None) -> None:
     """
-    KVM in every server: SVM as QEMU emulates it. Shadow paging where the patch
-    series makes that right over dsmfs: it reads page tables, nested paging writes.
+    KVM in every server: SVM as QEMU emulates it, args are its module's. Without them: shadow paging
+    where the patch series makes that right over dsmfs: it reads page tables, nested paging writes.
     """
-    args = "npt=0" if c.kernel.variant.endswith("-patched") else ""
+    if args is None:
+        args = "npt=0" if c.kernel.variant.endswith("-patched") else ""
     for n in c.nodes:
         r = n.sh(f"test -e /dev/kvm || modprobe kvm_amd {args}; test -c /dev/kvm")
         if not r.ok:

@@ -135,7 +135,13 @@ class Cluster:
         else:
             server = "on" if i == 0 else "off"
             netdev = f"stream,id=net0,server={server},addr.type=unix,addr.path=wire"
-        accel = "tcg,thread=multi" if self.accel == "tcg" else self.accel
+        accel, clock = self.accel, []
+        if self.count_instructions:
+            # Idle time that is skipped would be too short for an answer from outside.
+            accel = "tcg,thread=single"
+            clock = ["-icount", f"shift=0,sleep={'off' if self.nr_nodes == 1 else 'on'}"]
+        elif accel == "tcg":
+            accel = "tcg,thread=multi"
         append = (APPEND + self.append + f" MEMOS_NODE={i} MEMOS_NODES={self.nr_nodes} "
                   f"MEMOS_TOP={TOP} MEMOS_LIBMODULES={self.kernel.modules}")
         argv = ["qemu-system-x86_64", "-name", f"memos-{self.name}-{i}", "-nodefaults",
@@ -153,11 +159,7 @@ class Cluster:
                 "-netdev", netdev,
                 "-device", f"virtio-net-pci,id=nic0,netdev=net0,mac=52:54:00:77:00:{i + 1:02x},"
                            "host_mtu=9000,romfile="]
-        argv += self._qemu_numa()
-        if self.count_instructions:
-            # Idle time that is skipped would be too short for an answer from outside.
-            argv[argv.index("-accel") + 1] = "tcg,thread=single"
-            argv += ["-icount", f"shift=0,sleep={'off' if self.nr_nodes == 1 else 'on'}"]
+        argv += clock + self._qemu_numa()
         for tag, path, ro in (("root", "/", "on"), ("top", str(TOP), "on"),
                               ("build", str(BUILD), "off")):
             argv += ["-fsdev", f"local,id={tag},path={path},security_model=none,readonly={ro},"

@@ -5,18 +5,16 @@ kernel, with and without eventfds, and as the program that a stock one needs. In
 kvmlet's tests rtt_*, which fail if an answer does not come. Times are printed, not judged: they are
 the emulation's and the host's load. What is judged are instructions: tools/testing/gvm/ipicost.py.
 """
-import re
 import statistics
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from vms import Agents, check, notified  # noqa: E402
+from vms import Agents, check, notified, round_trips  # noqa: E402
 
 KINDS = ("program", "mailbox", "eventfd")
 TURNS = 3
 ROUNDS = 100
-RTT = re.compile(r"rtt CPU (\d+) (\w+): (\d+) trips, p50 (\d+) p90 (\d+) p99 (\d+) ns")
 
 
 def _turn(c, label, i, kind, owners):
@@ -31,7 +29,7 @@ def _turn(c, label, i, kind, owners):
     assert (sent > ROUNDS) == (label == "eventfd"), f"{name}: {sent} interrupts took a lane"
     text = o.console.text()
     assert f"stubs: {kind}" in text, f"{name}: stubs are of another kind:\n{text[-500:]}"
-    return {m[2]: [int(x) for x in m.groups()[2:]] for m in RTT.finditer(text)}
+    return round_trips(text)
 
 
 def test_rtt(c):

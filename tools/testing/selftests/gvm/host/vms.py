@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "gvm"))
 
 from gvmtest import disk, guest, run  # noqa: E402,F401
-from gvmtest.gvm import KVMLET, Agents, stacks  # noqa: E402,F401
+from gvmtest.gvm import KVMLET, Agents, round_trips, stacks  # noqa: E402,F401
 
 BACKTRACES = "Call Trace:"  # of the guest's test nmi, which asks for them
 
