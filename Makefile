@@ -101,7 +101,7 @@ demo-gvm: ## one Linux on two emulated servers; builds the patched kernel once (
 	@$(MAKE) modules tools KERNEL=qemu-patched
 	@python3 tools/testing/gvm/demo.py $(ARGS)
 
-lint: deps ## sparse, checkpatch, header, purity and syntax checks
+lint: deps ## sparse, checkpatch, header, purity, document and syntax checks
 	@scripts/lint.sh
 
 patches-check: deps ## the kernel patch series: does it apply, compile, cost nothing when off?

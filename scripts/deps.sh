@@ -10,7 +10,7 @@ packages="$SOURCE $HEADERS
 	bc bison busybox-static clang cpio debhelper dpkg-dev e2fsprogs fio flex gcc hwloc-nox ibverbs-providers ibverbs-utils
 	iproute2 iputils-ping kmod libc6-dev libcap-dev libck-dev libclang-rt-14-dev libelf-dev libibverbs-dev
 	libnuma-dev librdmacm-dev libssl-dev liburing-dev
-	llvm make mmdebstrap numactl patch perftest perl python3 qemu-system-x86 rdma-core rdmacm-utils
+	llvm make mmdebstrap numactl patch perftest perl python3 python3-docutils qemu-system-x86 rdma-core rdmacm-utils
 	rsync socat sparse stress-ng trace-cmd xz-utils"
 missing=
 for p in $packages; do

@@ -48,7 +48,8 @@ shell() { git ls-files '*.sh' scripts/tally .ci/run | while read -r f; do
 done; }
 
 abi() { scripts/check-abi.sh; }
+docs() { scripts/check-docs.py; }
 
-for c in sparse checkpatch_kernel checkpatch_user abi hdrtest purity spdx python shell; do check "$c" "$c"; done
+for c in sparse checkpatch_kernel checkpatch_user abi docs hdrtest purity spdx python shell; do check "$c" "$c"; done
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]
