@@ -20,7 +20,7 @@ export JOBS
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo "Knobs: KERNEL=stock|debug|qemu[-patched]|deb NODES= CPUS= MEM= NAME= T= ARGS= JOBS="
+	@echo "Knobs: KERNEL=stock|deb|qemu[-patched]|debug[-patched] NODES= CPUS= MEM= NAME= T= ARGS= JOBS="
 
 deps: ## install missing Debian packages (root)
 	@scripts/deps.sh $(O)/deps.stamp
@@ -28,7 +28,7 @@ deps: ## install missing Debian packages (root)
 modules: deps ## dsm.ko for KERNEL, into build/modules-KERNEL
 	@scripts/modules-build.sh $(KERNEL)
 
-kernel: deps ## build kernel variant KERNEL (debug, qemu), cached
+kernel: deps ## build kernel variant KERNEL (qemu[-patched], debug[-patched]), cached
 	@scripts/kernel-build.sh $(KERNEL)
 
 deb-kernel: deps ## Debian packages of the patched kernel, into build/deb; KERNEL=deb runs them

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Is Documentation/ABI/testing/sysfs-fs-dsm what dsm.ko shows?
+# Is Documentation/ABI/testing/sysfs-fs-dsm what dsm.ko shows, and are its knobs and tracepoints in
+# the operator's guide?
 #   check-abi.sh               compare it with the source
 #   check-abi.sh --live [DIR]  compare it with /sys/fs/dsm (or DIR) of this server,
 #                              as far as there are peers and regions to see
@@ -8,13 +9,13 @@
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 doc=$top/Documentation/ABI/testing/sysfs-fs-dsm
-knobs=$top/Documentation/admin-guide/dsm/knobs.rst
+guide=$top/Documentation/admin-guide/dsm
 live=
 while [ $# -gt 0 ]; do
 	case $1 in
 	--doc) doc=$2; shift 2 ;;
 	--live) live=${2:-/sys/fs/dsm}; shift $(($# > 1 ? 2 : 1)) ;;
-	*) sed -n '3,7s/^# //p' "$0" >&2; exit 2 ;;
+	*) sed -n '3,8s/^# //p' "$0" >&2; exit 2 ;;
 	esac
 done
 
@@ -71,8 +72,14 @@ sort "$tmp/all" >"$tmp/said"
 		/^Description:/ && fields != 3 { print "a field is missing: " what }
 		/^$/ && what && !fields { print "a field is missing: " what; what = "" }' "$doc"
 	names DSM_KNOBS "$top/modules/dsm/cluster_types.h" | while read -r knob; do
-		grep -q "^$knob " "$knobs" || echo "not in knobs.rst: $knob"
+		grep -q "^$knob " "$guide/knobs.rst" || echo "not in knobs.rst: $knob"
 	done
+	cd "$top/modules/dsm"
+	sed -nE 's/^TRACE_EVENT\(([a-z_]+),$/\1/p; s/^DEFINE_EVENT\([a-z_]+, ([a-z_]+),$/\1/p' trace.h |
+		while read -r event; do
+			grep -q "^$event " "$guide/tracing.rst" || echo "not in tracing.rst: $event"
+			grep -q "[^_]trace_$event(" ./*.c || echo "never fires: $event"
+		done
 } >"$tmp/diff"
 cat "$tmp/diff"
 [ ! -s "$tmp/diff" ] || exit 1

@@ -60,7 +60,7 @@ struct dsm_transport_ops;
 	X(rpc_timeout_ms, 20000, 100, 3600000,				\
 	  "milliseconds a metadata operation waits for another node")	\
 	X(join_timeout_ms, 30000, 0, 3600000,				\
-	  "milliseconds insmod and mount wait for the cluster")		\
+	  "milliseconds mount waits for this node to be a member")	\
 	X(leave_timeout_ms, 60000, 100, 3600000,			\
 	  "milliseconds a leaving node tries to hand its pages over")	\
 	X(reconnect_ms, 200, 10, 60000,					\

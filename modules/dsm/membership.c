@@ -24,6 +24,7 @@
 #include "node.h"
 #include "region.h"
 #include "rpc.h"
+#include "trace.h"
 
 /* How long a node that is gone stays for what others are to get from it. */
 #define GONE_LINGER_MS	1000
@@ -98,6 +99,7 @@ static void publish_locked(struct dsm_cluster *c)
 	for (unsigned int i = 0; i < DSM_NODESET_WORDS; i++)
 		WRITE_ONCE(c->outsiders.w[i], in ? ~v->members.w[i] : 0);
 	spin_unlock_bh(&c->view_lock);
+	trace_dsm_member(c, &c->view);
 	if (in) {
 		log_view(c, v);
 		nodes_lost(c, &lost);

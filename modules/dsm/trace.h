@@ -379,36 +379,26 @@ TRACE_EVENT(dsm_evict,
 		  dsm_show_page_state(__entry->state), __entry->result)
 );
 
-TRACE_EVENT(dsm_epoch,
-	TP_PROTO(const struct dsm_cluster *c, u32 epoch),
-	TP_ARGS(c, epoch),
-	TP_STRUCT__entry(
-		__field(u32, epoch)
-		__field(u16, node)
-	),
-	TP_fast_assign(
-		__entry->node = c->self;
-		__entry->epoch = epoch;
-	),
-	TP_printk("node=%u epoch=%u",
-		  __entry->node, __entry->epoch)
-);
-
 TRACE_EVENT(dsm_member,
-	TP_PROTO(const struct dsm_cluster *c, u32 view_no, u16 nr_members),
-	TP_ARGS(c, view_no, nr_members),
+	TP_PROTO(const struct dsm_cluster *c, const struct dsm_view *view),
+	TP_ARGS(c, view),
 	TP_STRUCT__entry(
 		__field(u32, view_no)
+		__field(u32, epoch)
 		__field(u16, node)
 		__field(u16, nr_members)
+		__field(u16, nr_lost)
 	),
 	TP_fast_assign(
 		__entry->node = c->self;
-		__entry->view_no = view_no;
-		__entry->nr_members = nr_members;
+		__entry->view_no = view->number;
+		__entry->epoch = view->epoch;
+		__entry->nr_members = dsm_nodeset_weight(&view->members);
+		__entry->nr_lost = dsm_nodeset_weight(&view->lost);
 	),
-	TP_printk("node=%u view=%u members=%u",
-		  __entry->node, __entry->view_no, __entry->nr_members)
+	TP_printk("node=%u view=%u epoch=%u members=%u lost=%u",
+		  __entry->node, __entry->view_no, __entry->epoch,
+		  __entry->nr_members, __entry->nr_lost)
 );
 
 #endif

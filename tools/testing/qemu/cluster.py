@@ -23,7 +23,7 @@ def arguments() -> argparse.Namespace:
         return p
 
     def shape(p: argparse.ArgumentParser) -> None:
-        p.add_argument("--kernel", default="stock", help="stock, debug, qemu[-patched]")
+        p.add_argument("--kernel", default="stock", help="stock, deb, qemu[-patched], debug[-patched]")
         p.add_argument("--cpus", type=int, default=1)
         p.add_argument("--mem", default="1G")
 
