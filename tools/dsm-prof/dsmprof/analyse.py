@@ -90,7 +90,18 @@ class Report:
     seconds: float
     offsets: dict[int, int]
     lost: int
+    apart: list[int]            # nodes whose clock is not known
     latencies: list[int]
+
+    @property
+    def warnings(self) -> list[str]:
+        out = []
+        if self.lost:
+            out.append(f"{self.lost} gaps in the traces: make the buffers larger, or trace less")
+        if self.apart:
+            out.append(f"node {', '.join(map(str, self.apart))}: no message to and from the others is "
+                       "in both traces, so times do not match: record all at the same time")
+        return out
 
     @property
     def suspects(self) -> list[Page]:
@@ -101,7 +112,7 @@ def report(title: str, events: list[Event], done: list[Transaction], offsets: di
            lost: int) -> Report:
     seconds = (events[-1].ns - events[0].ns) / 1e9 if events else 0
     return Report(title, breakdown(done), pages(done, events), len(done), seconds, offsets, lost,
-                  [t.ns for t in done])
+                  sorted({e.node for e in events} - offsets.keys()), [t.ns for t in done])
 
 
 def compare(before: Report, after: Report) -> list[tuple[str, int, int, int, int, int, int]]:

@@ -82,7 +82,8 @@ def offsets(events: list[Event]) -> dict[int, int]:
     """What to subtract from a node's time, by the fastest message each way.
 
     As NTP does: the fastest flight a->b shows latency + offset, the fastest
-    b->a latency - offset. Nodes that exchanged nothing keep their time."""
+    b->a latency - offset. Nodes that exchanged nothing with the first one, or with those
+    that did, are not in it."""
     # Each node's own order is what its trace says; sends before receives is not given
     # across clocks, so match in two passes.
     sends = [e for e in events if e.name == "msg_send"]
@@ -90,18 +91,14 @@ def offsets(events: list[Event]) -> dict[int, int]:
     fastest: dict[tuple[int, int], int] = {}
     for a, b, ns in _flights(sends + receives):
         fastest[a, b] = min(ns, fastest.get((a, b), ns))
-    known: dict[int, int] = {}
-    for root in sorted({e.node for e in events}):
-        if root in known:
-            continue
-        known[root] = 0
-        queue = [root]
-        while queue:
-            a = queue.pop(0)
-            for b in sorted({y for x, y in fastest if x == a}):
-                if b not in known and (b, a) in fastest:
-                    known[b] = known[a] + (fastest[a, b] - fastest[b, a]) // 2
-                    queue.append(b)
+    first = min(e.node for e in events)
+    known, queue = {first: 0}, [first]
+    while queue:
+        a = queue.pop(0)
+        for b in sorted({y for x, y in fastest if x == a}):
+            if b not in known and (b, a) in fastest:
+                known[b] = known[a] + (fastest[a, b] - fastest[b, a]) // 2
+                queue.append(b)
     return known
 
 
@@ -118,6 +115,6 @@ def load(paths: list[str]) -> tuple[list[Event], dict[int, int], int]:
         lost += dropped
     off = offsets(events)
     for e in events:
-        e.ns -= off[e.node]
+        e.ns -= off.get(e.node, 0)
     events.sort(key=lambda e: e.ns)
     return events, off, lost

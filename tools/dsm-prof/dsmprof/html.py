@@ -83,8 +83,8 @@ def _pages(r: Report, most: int) -> str:
 def _one(r: Report, most: int) -> str:
     rows = [[k.name, str(k.count), us(k.p50), us(k.p90), us(k.p99), f"{k.total / 1e6:.2f}"]
             for k in r.kinds]
-    lost = f'<p class="warn">{r.lost} gaps in the traces.</p>' if r.lost else ""
-    return (f"<h2>{escape(r.title)}</h2><p>{r.nr} transactions in {r.seconds:.3f} s.</p>{lost}"
+    warnings = "".join(f'<p class="warn">{escape(w)}.</p>' for w in r.warnings)
+    return (f"<h2>{escape(r.title)}</h2><p>{r.nr} transactions in {r.seconds:.3f} s.</p>{warnings}"
             + _table(["kind", "count", "p50 us", "p90 us", "p99 us", "total ms"], rows)
             + "<h3>Where the mean latency goes</h3>" + _bars(r)
             + "<h3>Hot pages</h3>" + _pages(r, most))

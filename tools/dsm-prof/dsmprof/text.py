@@ -17,9 +17,7 @@ def _head(r: Report) -> list[str]:
     skew = ", ".join(f"node {n} {ns / 1000:+.1f}" for n, ns in sorted(r.offsets.items()) if ns)
     if skew:
         out.append(f"clocks differ, corrected by the fastest messages (us): {skew}")
-    if r.lost:
-        out.append(f"WARNING: {r.lost} gaps in the traces: make the buffers larger, or trace less")
-    return out
+    return out + [f"WARNING: {w}" for w in r.warnings]
 
 
 def _kinds(r: Report) -> list[str]:

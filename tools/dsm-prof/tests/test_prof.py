@@ -84,6 +84,15 @@ class Prof(unittest.TestCase):
     def test_clocks(self):
         self.assertEqual(self.load()[1], Traces.OFF)
 
+    def test_traces_of_different_times(self):
+        t = Traces()
+        t.write_from_owner(0, 1)
+        t.lines[2] = [x for x in t.lines[2] if "msg_" not in x] + t.lines[2][-1:]
+        seen, off, _ = events.load(t.files(self.tmp.name))
+        r = analyse.report("x", seen, join.transactions(seen), off, 0)
+        self.assertIn(2, r.apart)
+        self.assertIn("record all at the same time", r.warnings[0])
+
     def test_segments_of_a_write_from_the_owner(self):
         t = self.load()[2][0]
         self.assertEqual(t.kind, "write, from owner")
