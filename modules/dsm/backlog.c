@@ -11,7 +11,7 @@
 #include "node.h"
 
 #define RETRY_MS		2
-#define MAX_TRIES		5000
+#define MAX_WAIT_S		10
 /*
  * A message must not be lost for want of memory: so many can always wait.  With half
  * of them left no frame is taken, which leaves some for those that come at once.
@@ -25,7 +25,7 @@ struct deferred {
 	struct page *page;
 	u32 incarnation;
 	bool has_set;
-	u16 tries;
+	unsigned long since;
 };
 
 /**
@@ -59,7 +59,7 @@ int dsm_backlog_add(struct dsm_cluster *c, const struct dsm_msg *m,
 	}
 	d->msg = *m;
 	d->has_set = set;
-	d->tries = 0;
+	d->since = jiffies;
 	d->incarnation = dsm_node_incarnation(c, m->from);
 	if (set)
 		d->set = *set;
@@ -101,7 +101,7 @@ static bool try_again(struct dsm_backlog *b, struct deferred *d)
 				d->has_set ? &d->set : NULL);
 	local_bh_enable();
 	/* There will be memory; what no metadata has announced by then is wrong. */
-	if (err == -ENOMEM || (err == -EAGAIN && ++d->tries < MAX_TRIES))
+	if (err == -ENOMEM || (err == -EAGAIN && time_before(jiffies, d->since + MAX_WAIT_S * HZ)))
 		return false;
 	if (err == -EAGAIN)
 		dsm_engine_refuse(b->cluster, &d->msg);

@@ -309,12 +309,18 @@ u16 dsm_cluster_master(struct dsm_cluster *c)
 
 /* ---- leaving ---- */
 
+/* A request to leave that its caller has given up goes on, or is taken back. */
+static bool wants_out(struct dsm_cluster *c)
+{
+	return READ_ONCE(c->member.want_leave) || READ_ONCE(c->member.state) > DSM_MS_IN;
+}
+
 int dsm_cluster_mount(struct dsm_cluster *c)
 {
 	atomic_inc(&c->nr_mounts);
 	/* Pairs with the barrier in begin_leave(): one of the two sees the other. */
 	smp_mb__after_atomic();
-	if (!READ_ONCE(c->closing))
+	if (!READ_ONCE(c->closing) && !wants_out(c))
 		return 0;
 	dsm_cluster_umount(c);
 	return -EBUSY;
@@ -359,9 +365,7 @@ int dsm_cluster_leave(struct dsm_cluster *c)
 	while (!err && !is_gone(c)) {
 		long left;
 
-		if (time_after(jiffies, deadline))
-			return -ETIMEDOUT;
-		err = ask_to_leave(c);
+		err = time_after(jiffies, deadline) ? -ETIMEDOUT : ask_to_leave(c);
 		if (err)
 			break;
 		left = wait_event_killable_timeout(c->member_wait, is_gone(c),
@@ -369,6 +373,8 @@ int dsm_cluster_leave(struct dsm_cluster *c)
 		if (left < 0)
 			err = -EINTR;
 	}
+	if (err)
+		WRITE_ONCE(c->closing, false);
 	return err;
 }
 

@@ -117,11 +117,15 @@ static int adopt_page(struct coherent_adoption *core, pgoff_t index,
 		err = dsm_page_acquire(r, index, DSM_RIGHT_WRITE, 0, &to);
 	if (err)
 		return err == -ESTALE ? -EIO : err;
-	copy_highpage(to, from);
+	/* Not behind the end of a file that was truncated meanwhile. */
+	if ((loff_t)index << PAGE_SHIFT < i_size_read(file_inode(core->file)))
+		copy_highpage(to, from);
+	else
+		err = -ENXIO;
 	flush_dcache_page(to);
 	unlock_page(to);
 	put_page(to);
-	return 0;
+	return err;
 }
 
 /**

@@ -154,8 +154,9 @@ static void start_timer(struct dsm_entry *e, u64 at_us)
 
 	trace_dsm_hold(c, e->region->id, e->index, at_us);
 	dsm_count(c, hold);
-	if (!hrtimer_is_queued(&e->timer))
+	if (!e->timer_armed)
 		dsm_entry_hold(e);
+	e->timer_armed = true;
 	hrtimer_start(&e->timer, ns_to_ktime(at_us * NSEC_PER_USEC), HRTIMER_MODE_ABS_SOFT);
 }
 
@@ -312,6 +313,23 @@ static void init_event(const struct dsm_entry *e, struct dsm_event *ev)
 	dsm_hold_event(r, e->user, ev);
 }
 
+static bool is_put(u8 state)
+{
+	return state == DSM_PS_PS || state == DSM_PS_PE || state == DSM_PS_PX ||
+	       state == DSM_PS_PI;
+}
+
+/* Home has agreed that this node gives its copy up, or has not. */
+static void count_eviction(struct dsm_entry *e, u32 now_us)
+{
+	struct dsm_cluster *c = e->region->cluster;
+
+	if (dsm_page_has_copy(&e->core))
+		dsm_count(c, evict_nak);
+	else
+		dsm_hist_add(c, DSM_HIST_evict, (u64)(now_us - e->sent_us) * NSEC_PER_USEC);
+}
+
 static u8 step_once(struct dsm_entry *e, const struct dsm_event *ev,
 		    struct dsm_out *out)
 {
@@ -329,6 +347,8 @@ static u8 step_once(struct dsm_entry *e, const struct dsm_event *ev,
 		       d ? d->state : DSM_NR_DIR_STATES, out->verdict);
 	if (was_asking && !is_asking(e) && ev->kind == DSM_EK_MSG)
 		dsm_hold_sample(e->region->cluster, e->user, (u32)ev->now_us - e->sent_us);
+	if (is_put(old) && !is_put(e->core.state))
+		count_eviction(e, (u32)ev->now_us);
 	if (old == DSM_PS_E && e->core.state == DSM_PS_E_AWAY &&
 	    !test_bit(DSM_EF_PREFETCHED, &e->flags))
 		dsm_hold_lost(e->region, e->user, e->index);
@@ -498,6 +518,7 @@ static int deliver_locked(struct dsm_entry *e, const struct dsm_msg *m,
 			  struct page **page, const struct dsm_nodeset *set)
 {
 	struct dsm_cluster *c = e->region->cluster;
+	bool had_copy = dsm_page_has_copy(&e->core);
 	struct dsm_event ev;
 	int err;
 
@@ -520,6 +541,8 @@ static int deliver_locked(struct dsm_entry *e, const struct dsm_msg *m,
 	else if (m->type == DSM_MSG_FWDS && e->core.state == DSM_PS_E)
 		dsm_count(c, downgrade);
 	err = count_verdict(c, m, run(e, &ev, page));
+	if (m->type == DSM_MSG_PUSH && !had_copy && dsm_page_has_copy(&e->core))
+		dsm_count(c, push_received);
 	dsm_entry_prune_locked(e);
 	return err;
 }
@@ -628,7 +651,6 @@ int dsm_engine_start(struct dsm_cluster *c)
 	int err;
 
 	dsm_hold_init(c);
-	xa_init_flags(&c->regions, XA_FLAGS_LOCK_BH);
 	c->pending = kvcalloc(NR_SLOTS, sizeof(*c->pending), GFP_KERNEL);
 	if (!c->pending)
 		return -ENOMEM;
@@ -663,5 +685,4 @@ void dsm_engine_stop(struct dsm_cluster *c)
 	dsm_backlog_stop(c);
 	kvfree(c->pending);
 	c->pending = NULL;
-	xa_destroy(&c->regions);
 }

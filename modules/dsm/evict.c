@@ -103,11 +103,13 @@ static bool evict_one(struct dsm_entry *e, const struct dsm_nodeset *others,
 	    (state == DSM_PS_S || state == DSM_PS_E) &&
 	    dsm_page_is_charged(e->page, memcg) &&
 	    (!__test_and_clear_bit(DSM_EF_USED, &e->flags) || force)) {
+		e->sent_us = (u32)ktime_to_us(ktime_get());
 		asked = !dsm_entry_event_locked(e, DSM_PE_EVICT,
 						pick_target(c, others, e->index +
 							    atomic_read(&c->tid)));
 		trace_dsm_evict(c, e->region->id, e->index, state, e->core.state);
-		dsm_count(c, evict);
+		if (asked)
+			dsm_count(c, evict);
 	}
 	dsm_entry_prune_locked(e);
 	spin_unlock_bh(&e->lock);

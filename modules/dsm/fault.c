@@ -183,6 +183,9 @@ static int wait_change(struct dsm_entry *e, const struct fault_wait *w)
 		put_locked(e);
 		return err;
 	}
+	/* Without a slot no new view wakes it: it looks itself. */
+	if (e->slot == DSM_NO_SLOT)
+		left = min_t(long, left, HZ);
 	entry_unlock(e);
 	dsm_hold_regain(w->r, w->user, w->index);
 	dsm_node_flush(e->region->cluster);

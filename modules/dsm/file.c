@@ -27,7 +27,7 @@ static int file_open(struct inode *inode, struct file *file)
 	if (err)
 		return err;
 	file->f_mode |= FMODE_CAN_ODIRECT | FMODE_NOWAIT;
-	return dsm_meta_open(dsm_cluster_of(inode), inode->i_ino);
+	return dsm_user_errno(dsm_meta_open(dsm_cluster_of(inode), inode->i_ino));
 }
 
 static int file_release(struct inode *inode, struct file *file)
@@ -69,7 +69,7 @@ static int punch(struct inode *inode, loff_t from, loff_t len)
 	op->ctime_ns = op->mtime_ns;
 	err = dsm_meta_op(dsm_cluster_of(inode), op);
 	kfree(op);
-	return err == -ETIMEDOUT || err == -ENOTCONN ? -EIO : err;
+	return dsm_user_errno(err);
 }
 
 /* Nothing is allocated ahead: a page takes memory where it is first touched. */

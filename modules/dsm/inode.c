@@ -40,7 +40,7 @@ static int run_op(struct super_block *sb, struct dsm_op *op)
 	int err = dsm_meta_op(dsm_fs_of(sb)->cluster, op);
 
 	/* A syscall interrupted by a fatal signal never returns to see it. */
-	return err == -ETIMEDOUT || err == -ENOTCONN ? -EIO : err;
+	return dsm_user_errno(err);
 }
 
 static void set_name(char *to, const struct qstr *name)
@@ -434,7 +434,7 @@ static int dir_atomic_open(struct inode *dir, struct dentry *dentry,
 		return -ENOENT;
 	inode = open_or_create(dir, &dentry->d_name, flags, mode, &created);
 	if (IS_ERR(inode))
-		return PTR_ERR(inode);
+		return dsm_user_errno(PTR_ERR(inode));
 	ino = inode->i_ino;
 	/* A file has one name, and this dentry is the only one for it: no alias. */
 	if (d_in_lookup(dentry))

@@ -35,6 +35,17 @@ static inline struct dsm_cluster *dsm_cluster_of(struct inode *inode)
 	return dsm_fs_of(inode->i_sb)->cluster;
 }
 
+/**
+ * dsm_user_errno() - of a metadata operation or a page, for a system call
+ * @err:	0 or an errno
+ *
+ * A server that does not answer, or that this one is cut off from, is EIO to programs.
+ */
+static inline int dsm_user_errno(int err)
+{
+	return err == -ETIMEDOUT || err == -ENOTCONN ? -EIO : err;
+}
+
 /* inode.c */
 extern const struct dentry_operations dsm_dentry_ops;
 struct inode *dsm_inode_root(struct super_block *sb);

@@ -10,6 +10,7 @@
 #include <linux/pagemap.h>
 #include <linux/uio.h>
 
+#include "inode.h"
 #include "region.h"
 
 /* A buffer that another node keeps taking away does not hold us up for ever. */
@@ -34,7 +35,7 @@ static struct span span_at(loff_t pos, size_t len)
 
 static int io_errno(int err)
 {
-	return err == -ETIMEDOUT || err == -ESTALE ? -EIO : err;
+	return err == -ESTALE ? -EIO : dsm_user_errno(err);
 }
 
 static ssize_t copy_out(struct dsm_region *r, struct span s, unsigned int flags,
@@ -55,21 +56,30 @@ static ssize_t copy_out(struct dsm_region *r, struct span s, unsigned int flags,
 	return copied;
 }
 
-static ssize_t copy_in(struct dsm_region *r, struct span s, unsigned int flags,
+/*
+ * The file may have been truncated since it was made long enough.  What is behind its
+ * end now is dropped, as if it had been written before.
+ */
+static ssize_t copy_in(struct inode *inode, struct span s, unsigned int flags,
 		       struct iov_iter *from)
 {
+	loff_t pos = ((loff_t)s.index << PAGE_SHIFT) + s.offset;
 	struct page *page;
-	size_t copied;
+	size_t copied, len;
 	int err;
 
-	err = dsm_page_acquire(r, s.index, DSM_RIGHT_WRITE, flags, &page);
+	err = dsm_page_acquire(dsm_inode_region(inode), s.index, DSM_RIGHT_WRITE, flags, &page);
 	if (err)
 		return io_errno(err);
-	copied = copy_page_from_iter_atomic(page, s.offset, s.len, from);
+	len = clamp_t(loff_t, i_size_read(inode) - pos, 0, s.len);
+	copied = copy_page_from_iter_atomic(page, s.offset, len, from);
 	flush_dcache_page(page);
 	unlock_page(page);
 	put_page(page);
-	return copied;
+	if (copied < len || len == s.len)
+		return copied;
+	iov_iter_advance(from, s.len - len);
+	return s.len;
 }
 
 /**
@@ -133,7 +143,7 @@ static ssize_t write_pages(struct kiocb *iocb, struct iov_iter *from)
 			return done ?: -EFAULT;
 		dsm_prefetch_ahead(r, s.index, DSM_RIGHT_WRITE,
 				   DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE));
-		n = copy_in(r, s, flags, from);
+		n = copy_in(inode, s, flags, from);
 		if (n < 0)
 			return done ?: n;
 		iocb->ki_pos += n;
@@ -145,6 +155,27 @@ static ssize_t write_pages(struct kiocb *iocb, struct iov_iter *from)
 	return done;
 }
 
+static int lock_inode(struct inode *inode, bool nowait)
+{
+	if (nowait)
+		return inode_trylock(inode) ? 0 : -EAGAIN;
+	return down_write_killable(&inode->i_rwsem) ? -EINTR : 0;
+}
+
+/* Make the file long enough for all nodes. */
+static int make_room(struct kiocb *iocb, size_t len)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+
+	/* Once: who is to try again must not have got room already. */
+	if (iocb->ki_flags & IOCB_NOWAIT &&
+	    (iocb->ki_flags & IOCB_APPEND || iocb->ki_pos + len > i_size_read(inode)))
+		return -EAGAIN;
+	if (iocb->ki_flags & IOCB_APPEND)
+		return dsm_inode_append(inode, len, &iocb->ki_pos);
+	return dsm_inode_extend(inode, iocb->ki_pos + len);
+}
+
 /**
  * dsm_file_write_iter() - write to a file of dsmfs
  * @iocb:	file and position
@@ -152,7 +183,7 @@ static ssize_t write_pages(struct kiocb *iocb, struct iov_iter *from)
  *
  * The file is as long as it is going to be on every node before the first byte
  * is written.  With O_APPEND the range is reserved at the master, so appends
- * of several nodes do not overlap.
+ * of several nodes do not overlap.  With IOCB_NOWAIT a file does not get longer.
  *
  * Context: process; sleeps, killable.
  * Return: bytes written, or as dsm_file_read_iter(), -ENOSPC, -EFBIG.
@@ -160,22 +191,15 @@ static ssize_t write_pages(struct kiocb *iocb, struct iov_iter *from)
 ssize_t dsm_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
-	ssize_t n;
-	int err;
+	ssize_t n = lock_inode(inode, iocb->ki_flags & IOCB_NOWAIT);
 
-	if (down_write_killable(&inode->i_rwsem))
-		return -EINTR;
+	if (n)
+		return n;
 	n = generic_write_checks(iocb, from);
 	if (n > 0)
-		n = file_modified(iocb->ki_filp) ?: n;
-	if (n > 0) {
-		if (iocb->ki_flags & IOCB_APPEND)
-			err = dsm_inode_append(inode, n, &iocb->ki_pos);
-		else
-			err = dsm_inode_extend(inode, iocb->ki_pos + n);
-		if (err)
-			n = err;
-	}
+		n = kiocb_modified(iocb) ?: n;
+	if (n > 0)
+		n = make_room(iocb, n) ?: n;
 	inode_unlock(inode);
 	if (n <= 0)
 		return n;

@@ -47,7 +47,7 @@ static long set_place(struct file *file, void __user *arg)
 	op->node = p.node;
 	err = dsm_meta_op(dsm_cluster_of(inode), op);
 	kfree(op);
-	return err;
+	return dsm_user_errno(err);
 }
 
 static long get_place(struct file *file, void __user *arg)
@@ -100,8 +100,7 @@ static long fetch(struct file *file, void __user *arg)
 	if (range.start >= nr_pages)
 		return 0;
 	range.nr = min(range.nr, nr_pages - range.start);
-	dsm_page_prefetch(r, range.start, min_t(u64, range.nr, UINT_MAX));
-	return 0;
+	return dsm_page_prefetch(r, range.start, range.nr);
 }
 
 static long look(struct file *file, void __user *arg)

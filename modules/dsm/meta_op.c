@@ -167,16 +167,17 @@ static int check(struct dsm_cluster *c, struct dsm_op *op)
 /* The answers: the first errno that is not the loss of the peer. */
 static int collect(struct dsm_cluster *c, struct dsm_call **call, u64 *value)
 {
-	u32 ms = READ_ONCE(c->knobs.rpc_timeout_ms);
+	unsigned long deadline = jiffies + msecs_to_jiffies(READ_ONCE(c->knobs.rpc_timeout_ms));
 	int err = 0;
 
 	for (u16 n = 0; n < c->nr_nodes; n++) {
+		long left = max_t(long, deadline - jiffies, 0);
 		u64 got = 0;
 		int e;
 
 		if (!call[n])
 			continue;
-		e = dsm_rpc_finish(c, call[n], ms, &got);
+		e = dsm_rpc_finish(c, call[n], jiffies_to_msecs(left), &got);
 		if (value && !e)
 			*value = min(*value, got);
 		if (!e || e == -ENOTCONN)
@@ -246,8 +247,11 @@ s64 dsm_meta_zap(struct dsm_cluster *c, u32 id, u64 start, u64 end)
 	if (!r)
 		return end;
 	while (!err && start < end && time_before(jiffies, stop)) {
-		u64 nr = min_t(u64, end - start, 1024);
+		u64 nr;
 
+		/* Files may be sparse, and as long as there are numbers. */
+		start = min(dsm_region_next(r, start), end);
+		nr = min_t(u64, end - start, 1024);
 		err = dsm_region_zap(r, start, nr);
 		start += nr;
 		cond_resched();

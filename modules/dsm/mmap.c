@@ -237,7 +237,8 @@ void dsm_fault_around(struct vm_fault *vmf, u8 right,
 			break;
 		page->mapping = inode->i_mapping;
 		page->index = index;
-		ok = map(vmf, addr, page, has);
+		/* The page is locked: the file is not truncated here until it is mapped. */
+		ok = index < file_pages(inode) && map(vmf, addr, page, has);
 		unlock_page(page);
 		put_page(page);
 		if (!ok)

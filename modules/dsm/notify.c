@@ -54,6 +54,7 @@
  * @lock:	protects @listeners, which is read under RCU
  * @listeners:	struct notify_end, by key
  * @due:	senders that were signalled
+ * @unsent:	how many of them there are, by the node they are for
  * @irq:	makes @work pending
  * @work:	sends for them
  * @retry:	queues @work
@@ -63,6 +64,7 @@ struct dsm_notify {
 	spinlock_t lock; /* @listeners */
 	DECLARE_HASHTABLE(listeners, LISTENER_BITS);
 	struct llist_head due;
+	atomic_t unsent[DSM_MAX_NODES];
 	struct irq_work irq;
 	struct work_struct work;
 	struct timer_list retry;
@@ -184,6 +186,7 @@ static void make_due(struct notify_end *e)
 	if (test_and_set_bit(PENDING, &e->state))
 		return;
 	refcount_inc(&e->refs);
+	atomic_inc(&e->notify->unsent[e->to]);
 	llist_add(&e->due, &e->notify->due);
 }
 
@@ -229,6 +232,9 @@ static void send_due(struct work_struct *work)
 			make_due(e);
 			again = true;
 		}
+		/* After the frame is queued: who sees 0 finds it there. */
+		smp_mb__before_atomic();
+		atomic_dec(&notify->unsent[e->to]);
 		put_end(e);
 	}
 	dsm_node_flush(notify->c);
@@ -287,15 +293,10 @@ static int end_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* Is there a frame for all that was signalled, by any sender? */
-static bool all_queued(struct dsm_notify *notify)
+/* Is there a frame for all that was signalled, by any sender to that node? */
+static bool all_queued(struct dsm_notify *notify, u16 to)
 {
-	irq_work_sync(&notify->irq);
-	if (!llist_empty(&notify->due))
-		return false;
-	/* Who took them may be at it still, and may put them back. */
-	flush_work(&notify->work);
-	return llist_empty(&notify->due);
+	return !atomic_read_acquire(&notify->unsent[to]);
 }
 
 /*
@@ -313,7 +314,7 @@ static int end_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 	u32 mark = 0;
 
 	for (;;) {
-		if (!marked && all_queued(e->notify)) {
+		if (!marked && all_queued(e->notify, e->to)) {
 			mark = n ? dsm_node_tx_mark(n) : 0;
 			marked = true;
 		}

@@ -14,7 +14,7 @@
  * one loses, mapped (dsm_fault_around()).
  */
 #include <linux/hash.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 #include "cluster.h"
 #include "hold.h"
@@ -23,17 +23,22 @@
 
 #define MAX_STRIDE	64
 #define FIRST_WINDOW	4u
+#define BATCH		256u
 
-/* @untouched: by the home, and only if no one has the page, nor has anyone had it. */
-static void prefetch_one(struct dsm_region *r, u64 index, u8 right, u8 user, u32 hold_us,
+/*
+ * @untouched: by the home, and only if no one has the page, nor has anyone had it.
+ * Return: false if so many requests are out that it is better to wait with more.
+ */
+static bool prefetch_one(struct dsm_region *r, u64 index, u8 right, u8 user, u32 hold_us,
 			 bool untouched)
 {
 	struct dsm_cluster *c = r->cluster;
 	struct dsm_entry *e;
+	bool more = true;
 
 	e = dsm_entry_get(r, index, GFP_NOWAIT | __GFP_NOWARN);
 	if (!e)
-		return;
+		return false;
 	spin_lock_bh(&e->lock);
 	if (!test_bit(DSM_EF_DEAD, &e->flags) && e->core.state == DSM_PS_I &&
 	    dsm_evict_has_room(c) && (!untouched || !e->dir || dsm_dir_idle(e->dir))) {
@@ -44,20 +49,28 @@ static void prefetch_one(struct dsm_region *r, u64 index, u8 right, u8 user, u32
 			__clear_bit(DSM_EF_PREFETCHED, &e->flags);
 		else
 			dsm_count(c, prefetch_sent);
+		more = e->slot != DSM_NO_SLOT || dsm_page_right(&e->core) >= right;
 	}
 	dsm_entry_prune_locked(e);
 	spin_unlock_bh(&e->lock);
 	dsm_entry_put(e);
+	return more;
 }
 
-static void prefetch_stride(struct dsm_region *r, u64 from, s64 stride,
-			    unsigned int nr, u8 right, u64 end)
+/* Return: how many were asked for. */
+static unsigned int prefetch_stride(struct dsm_region *r, u64 from, s64 stride,
+				    unsigned int nr, u8 right, u64 end)
 {
+	unsigned int done = 0;
 	u64 index = from;
 
-	for (; nr && index < end; nr--, index += stride)
-		prefetch_one(r, index, right, DSM_HOLD_NOBODY, 0, false);
+	for (; done < nr && index < end; index += stride) {
+		done++;
+		if (!prefetch_one(r, index, right, DSM_HOLD_NOBODY, 0, false))
+			break;
+	}
 	dsm_node_flush(r->cluster);
+	return done;
 }
 
 static struct dsm_stream *stream_of_current(struct dsm_region *r, u8 right)
@@ -73,11 +86,29 @@ static struct dsm_stream *stream_of_current(struct dsm_region *r, u8 right)
  * @index:	the first page
  * @nr:		how many
  *
- * Context: process; does not wait for the network.
+ * Ends where there is no more room here.  Context: process; does not wait for the
+ * last answers, but for earlier ones if there are many requests out; killable, and
+ * fault_timeout_ms at most.
+ * Return: 0 or -EINTR.
  */
-void dsm_page_prefetch(struct dsm_region *r, u64 index, unsigned int nr)
+int dsm_page_prefetch(struct dsm_region *r, u64 index, u64 nr)
 {
-	prefetch_stride(r, index, 1, nr, DSM_RIGHT_READ, U64_MAX);
+	unsigned long deadline = jiffies +
+		msecs_to_jiffies(READ_ONCE(r->cluster->knobs.fault_timeout_ms));
+
+	while (nr && dsm_evict_has_room(r->cluster) && time_before(jiffies, deadline)) {
+		unsigned int want = min(nr, BATCH);
+		unsigned int done = prefetch_stride(r, index, 1, want, DSM_RIGHT_READ, U64_MAX);
+
+		index += done;
+		nr -= done;
+		if (done < want)
+			schedule_timeout_killable(1);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
 }
 
 /**
@@ -146,6 +177,9 @@ void dsm_prefetch_ahead(struct dsm_region *r, u64 index, u8 right, u64 end)
 	if (s->window && left > s->window / 2)
 		return;
 	s->window = clamp(s->window * 2, min(FIRST_WINDOW, max), max);
+	/* The knob may have been lowered. */
+	if (left >= s->window)
+		return;
 	prefetch_stride(r, s->ahead, stride, s->window - left, right, end);
 	s->ahead += (s->window - left) * stride;
 }

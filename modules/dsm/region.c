@@ -227,7 +227,8 @@ static void entry_kill(struct dsm_entry *e)
 	dsm_page_init(&e->core);
 	wake_up_all(&e->wait);
 	spin_unlock_bh(&e->lock);
-	if (hrtimer_cancel(&e->timer))
+	hrtimer_cancel(&e->timer);
+	if (e->timer_armed)
 		dsm_entry_put(e);
 	if (cancel_delayed_work_sync(&e->revoke_work))
 		dsm_entry_put(e);
@@ -287,6 +288,13 @@ bool dsm_region_touched(struct dsm_region *r)
 
 	/* Not xa_empty(): a record for which there was no memory leaves nodes behind. */
 	return xa_find(&r->entries, &index, ULONG_MAX, XA_PRESENT);
+}
+
+u64 dsm_region_next(struct dsm_region *r, u64 index)
+{
+	unsigned long at = index;
+
+	return xa_find(&r->entries, &at, ULONG_MAX, XA_PRESENT) ? at : U64_MAX;
 }
 
 u16 dsm_region_home(struct dsm_region *r, u64 index)

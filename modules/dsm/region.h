@@ -39,8 +39,9 @@ struct mem_cgroup;
  * @revoke_work: the revocation
  * @revoke_node: … or in the list of those done at once; has a reference
  * @user:	whom it was asked for, see hold.h
- * @sent_us:	when the request went out, low bits
+ * @sent_us:	when the request, or the eviction, began, low bits
  * @timer:	of the hold time
+ * @timer_armed: there is a reference for it
  * @rcu:	frees the entry
  */
 struct dsm_entry {
@@ -64,6 +65,7 @@ struct dsm_entry {
 	struct delayed_work revoke_work;
 	struct llist_node revoke_node;
 	struct hrtimer timer;
+	bool timer_armed;
 	struct rcu_head rcu;
 };
 
@@ -200,7 +202,8 @@ static inline u64 dsm_region_nr_resident(struct dsm_region *r)
  * The first access to a copy pays for it, see charge.h.
  *
  * Return: 0; -EAGAIN (NOWAIT), -EINTR (fatal signal), -ETIMEDOUT, -EIO (lost),
- * -ENOMEM, -ESTALE (the region is gone), -ENOTCONN (not a member any more).
+ * -ENOMEM, -ENOSPC (no room anywhere), -ESTALE (the region is gone), -ENOTCONN (not
+ * a member any more).
  */
 int dsm_page_acquire(struct dsm_region *r, u64 index, u8 right,
 		     unsigned int flags, struct page **page);
@@ -222,8 +225,8 @@ int dsm_page_wait(struct dsm_region *r, u64 index, u8 right, u32 timeout_ms);
 /* Likewise for @us microseconds, then -EAGAIN, and not for memory. */
 int dsm_page_wait_soon(struct dsm_region *r, u64 index, u8 right, u32 us);
 
-/* Start to fetch pages for reading; never waits. */
-void dsm_page_prefetch(struct dsm_region *r, u64 index, unsigned int nr);
+/* Start to fetch pages for reading; waits only while too many requests are out. */
+int dsm_page_prefetch(struct dsm_region *r, u64 index, u64 nr);
 void dsm_prefetch_write(struct dsm_region *r, u64 index, u8 user);
 void dsm_prefetch_untouched(struct dsm_region *r, u64 index);
 /* resident.c */
@@ -314,6 +317,8 @@ void dsm_entry_put(struct dsm_entry *e);
 struct dsm_entry *dsm_entry_next(struct dsm_region *r, u64 index);
 /* Unhash the record if it says nothing; @lock held, caller has a reference. */
 void dsm_entry_prune_locked(struct dsm_entry *e);
+/* The page of the first record at or after @index, or U64_MAX. */
+u64 dsm_region_next(struct dsm_region *r, u64 index);
 u16 dsm_region_home(struct dsm_region *r, u64 index);
 
 /* The page of the record is gone from it; the reference is the caller's. */

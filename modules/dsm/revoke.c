@@ -33,10 +33,26 @@
 #define POLL_SLEEP_MS	2
 #define POLL_IN_WORKER	8
 
-/* Do only we and frames on their way hold the page? @ours: references we took. */
-static bool unused(struct page *page, int ours)
+/* References of ours, of frames on their way, and of mappings if @mapped. */
+static long known_users(struct page *page, int ours, bool mapped)
 {
-	return page_ref_count(page) == ours + dsm_page_tx_count(page);
+	return ours + dsm_page_tx_count(page) + (mapped ? folio_mapcount(page_folio(page)) : 0);
+}
+
+/*
+ * Do only those hold the page that we know of?  They come and go meanwhile, each a
+ * reference and a count, which cannot be read at once: what is counted must be the
+ * same before and after, or a stranger would pass for one that has just gone.
+ */
+static bool unused(struct page *page, int ours, bool mapped)
+{
+	long known = known_users(page, ours, mapped);
+	bool same;
+
+	smp_rmb();
+	same = page_ref_count(page) == known;
+	smp_rmb();
+	return same && known == known_users(page, ours, mapped);
 }
 
 static void unmap(struct dsm_entry *e, struct page *page, u8 right)
@@ -62,8 +78,7 @@ bool dsm_revoke_is_unused(struct page *page, u8 right)
 	 * A writer through get_user_pages() may be among strangers, so a
 	 * downgrade waits for them as well; mappings may stay then.
 	 */
-	return unused(page, 2 + (right == DSM_RIGHT_READ ?
-				 folio_mapcount(page_folio(page)) : 0));
+	return unused(page, 2, right == DSM_RIGHT_READ);
 }
 
 static bool wait_unused(struct page *page, u8 right)
@@ -201,7 +216,7 @@ static bool free_already(struct dsm_entry *e)
 		return true;
 	if (folio_mapped(page_folio(page)) || !trylock_page(page))
 		return false;
-	ok = !folio_mapped(page_folio(page)) && unused(page, 1);
+	ok = !folio_mapped(page_folio(page)) && unused(page, 1, false);
 	unlock_page(page);
 	return ok;
 }
@@ -232,17 +247,26 @@ static enum hrtimer_restart hold_over(struct hrtimer *timer)
 {
 	struct dsm_entry *e = container_of(timer, struct dsm_entry, timer);
 	struct dsm_cluster *c = e->region->cluster;
+	bool done = false;
 
 	spin_lock_bh(&e->lock);
-	if (!test_bit(DSM_EF_DEAD, &e->flags) &&
-	    dsm_entry_event_locked(e, DSM_PE_TIMER, DSM_NODE_NONE) == -ENOMEM) {
-		dsm_entry_hold(e);
-		hrtimer_start(timer, ktime_add_ms(ktime_get(), POLL_SLEEP_MS),
-			      HRTIMER_MODE_ABS_SOFT);
+	/*
+	 * Started anew while this waited for the lock, the timer keeps the reference; that
+	 * of a dead record is put by who killed it.
+	 */
+	if (!hrtimer_is_queued(timer) && !test_bit(DSM_EF_DEAD, &e->flags)) {
+		e->timer_armed = false;	/* the step may start it */
+		done = dsm_entry_event_locked(e, DSM_PE_TIMER, DSM_NODE_NONE) != -ENOMEM;
+		if (!done) {
+			e->timer_armed = true;
+			hrtimer_start(timer, ktime_add_ms(ktime_get(), POLL_SLEEP_MS),
+				      HRTIMER_MODE_ABS_SOFT);
+		}
 	}
 	spin_unlock_bh(&e->lock);
 	dsm_node_flush(c);
-	dsm_entry_put(e);
+	if (done)
+		dsm_entry_put(e);
 	return HRTIMER_NORESTART;
 }
 

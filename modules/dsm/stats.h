@@ -34,7 +34,7 @@
 	X(turn_over, "pages given up while their user needed more, see core/turn.c") \
 	X(revoke_wait, "revocations that waited for a user of the page") \
 	X(revoke_batched, "revocations done several at once")		\
-	X(evict, "copies given up because memory was short")		\
+	X(evict, "copies to be given up: memory, EVICT, leaving")		\
 	X(evict_nak, "copies that found no other place")		\
 	X(push_received, "last copies taken over from another node")	\
 	X(link_lost, "connections lost")				\

@@ -15,22 +15,9 @@
 
 struct dsm_cluster;
 struct dsm_node;
+struct dsm_tx;
 struct page;
 
-/**
- * struct dsm_tx - a frame on its way to a peer
- * @entry:	in the queue or in the list of unacknowledged frames of the node
- * @head:	head of the frame as it goes over the wire
- * @page:	payload, a reference is held; NULL if there is none
- * @len:	bytes of payload
- * @counted:	@page is also a copy in a region: see dsm_page_tx_get()
- * @posted:	the transport has not reported dsm_node_tx_done() yet
- * @seq:	sequence number, once sent
- * @cqe:	for the transport
- * @dma_head:	likewise
- * @dma_page:	likewise
- */
-struct dsm_tx;
 
 /**
  * struct dsm_transport_ops - a transport

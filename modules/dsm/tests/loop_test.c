@@ -315,6 +315,23 @@ static void prefetch_follows_a_writer(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, 0, dsm_test_read(f->r[2], i, i + 1));
 }
 
+/* What is fetched already is more than the window is now. */
+static void prefetch_of_a_lowered_knob(struct kunit *test)
+{
+	struct dsm_test_file *f = dsm_test_file(test, &nodes, "lowered");
+	struct counter sent = count_from_now(1, DSM_STAT_prefetch_sent);
+	u64 i;
+
+	nodes.c[1]->knobs.write_ahead_pages = 32;
+	for (i = 0; i < 12; i++)
+		KUNIT_ASSERT_EQ(test, 0, write_ahead(f->r[1], i));
+	nodes.c[1]->knobs.write_ahead_pages = 2;
+	for (; i < 24; i++)
+		KUNIT_ASSERT_EQ(test, 0, write_ahead(f->r[1], i));
+	nodes.c[1]->knobs.write_ahead_pages = 0;
+	KUNIT_EXPECT_LE(test, counted(&sent), 12 + 32);
+}
+
 static void prefetch_lets_a_writer_skip(struct kunit *test)
 {
 	struct dsm_test_file *f = dsm_test_file(test, &nodes, "skips");
@@ -401,6 +418,7 @@ static struct kunit_case loop_cases[] = {
 	KUNIT_CASE(a_short_wait),
 	KUNIT_CASE(prefetch_fetches),
 	KUNIT_CASE(prefetch_follows_a_writer),
+	KUNIT_CASE(prefetch_of_a_lowered_knob),
 	KUNIT_CASE(prefetch_lets_a_writer_skip),
 	KUNIT_CASE(no_one_loses_pages_to_a_writer_ahead),
 	KUNIT_CASE(untouched_pages_are_the_homes),

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <sys/sendfile.h>
 #include <sys/statfs.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "shared.h"
@@ -500,6 +501,36 @@ SHARED_TEST(readonly_descriptors)
 	ASSERT_EQ(SIGSEGV, probe_write(q, 1));
 	ASSERT_EQ(-1, mprotect(q, PG, PROT_READ | PROT_WRITE));
 	ASSERT_EQ(EACCES, errno);
+	SYNC();
+}
+
+/* Whoever must not wait gets nothing, and leaves nothing behind for the next try. */
+DSMFS_TEST(nowait_does_not_extend)
+{
+	const struct iovec iov = { "abc", 3 };
+	struct stat st;
+	int fd;
+
+	shared_open(_metadata, self, PG);
+	/* Without O_DIRECT the kernel says EINVAL by itself. */
+	fd = open(self->path, O_WRONLY | O_DIRECT);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(-1, pwritev2(fd, &iov, 1, PG - 1, RWF_NOWAIT));
+	ASSERT_EQ(EAGAIN, errno);
+	ASSERT_EQ(0, close(fd));
+	fd = open(self->path, O_WRONLY | O_DIRECT | O_APPEND);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(-1, pwritev2(fd, &iov, 1, 0, RWF_NOWAIT));
+	ASSERT_EQ(EAGAIN, errno);
+	SYNC();
+	ASSERT_EQ(0, fstat(self->fd, &st));
+	ASSERT_EQ(PG, st.st_size);
+	SYNC();
+	ASSERT_EQ(3, write(fd, "abc", 3));
+	ASSERT_EQ(0, close(fd));
+	SYNC();
+	ASSERT_EQ(0, fstat(self->fd, &st));
+	ASSERT_EQ(PG + 3 * dsm_nodes, st.st_size);
 	SYNC();
 }
 

@@ -347,3 +347,11 @@ long long stat_get(const char *name)
 	snprintf(path, sizeof(path), "/sys/fs/dsm/cluster/stats/%s", name);
 	return read_number(path);
 }
+
+long long latency_count(const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "/sys/fs/dsm/cluster/latency/%s/count", name);
+	return read_number(path);
+}

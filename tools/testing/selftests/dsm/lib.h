@@ -93,5 +93,7 @@ int knob_set(const char *knob, unsigned long val);
 long knob_get(const char *knob);
 /* A counter of /sys/fs/dsm/cluster/stats, or -errno. */
 long long stat_get(const char *name);
+/* How many latencies of /sys/fs/dsm/cluster/latency/<name> there are, or -errno. */
+long long latency_count(const char *name);
 
 #endif

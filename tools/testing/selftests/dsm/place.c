@@ -156,11 +156,11 @@ DSMFS_TEST(evict_keeps_contents)
 {
 	const int pages = 64;
 	struct dsm_ioc_range r = { 0, pages };
+	long long pushed = stat_get("push_received"), answered = latency_count("evict");
 	int kept = 0;
 
 	shared_open(_metadata, self, pages * PG);
-	if (dsm_real)
-		ASSERT_EQ(0, knob_set("evict_timeout_ms", dsm_patient(100)));
+	ASSERT_EQ(0, knob_set("evict_timeout_ms", dsm_patient(100)));
 	for (int w = 0; w < dsm_nodes; w++) {
 		if (w == dsm_node) {
 			for (int i = 0; i < pages; i++)
@@ -177,6 +177,9 @@ DSMFS_TEST(evict_keeps_contents)
 			ASSERT_EQ(-1, pattern_check(self->p + i * PG, PG, w * 100 + i));
 		SYNC();
 	}
+	if (dsm_node == home_of(_metadata, self->fd, 0))
+		ASSERT_LT(pushed, stat_get("push_received"));
+	ASSERT_LT(answered, latency_count("evict"));
 	/* Shared copies everywhere, all evicted at once: some may have to stay. */
 	ASSERT_TRUE(!ioctl(self->fd, DSM_IOC_EVICT, &r) || errno == EBUSY) TH_LOG("EVICT: %m");
 	for (int i = 0; i < pages; i++)
@@ -208,6 +211,25 @@ DSMFS_TEST(prefetch_call)
 	ioctl(self->fd, DSM_IOC_EVICT, &r);
 	SYNC();
 	ASSERT_EQ(-1, pattern_check(self->p, PG, 0));
+	SYNC();
+}
+
+/* It ends where there is no more room, and the file is gone at once. */
+DSMFS_TEST(prefetch_of_a_huge_hole)
+{
+	struct dsm_ioc_range r = { 0, ~0ull };
+	long old = knob_get("memory_limit_mb");
+	uint64_t start = now_us();
+
+	shared_open(_metadata, self, 0);
+	if (dsm_node == 0) {
+		ASSERT_EQ(0, knob_set("memory_limit_mb", 4));
+		ASSERT_EQ(0, ftruncate(self->fd, 1ll << 52)) TH_LOG("%m");
+		ASSERT_EQ(0, ioctl(self->fd, DSM_IOC_PREFETCH, &r)) TH_LOG("PREFETCH: %m");
+		ASSERT_EQ(0, ftruncate(self->fd, 0)) TH_LOG("%m");
+		ASSERT_GT(dsm_patient(20000000), now_us() - start);
+		ASSERT_EQ(0, knob_set("memory_limit_mb", old));
+	}
 	SYNC();
 }
 
