@@ -69,6 +69,8 @@ int gvm_move(int argc, char **argv)
 	r = gvm_ask(argv[1], line, answer, sizeof(answer));
 	if (r == -ENOENT || r == -ECONNREFUSED)
 		gvm_die("%s does not run here (%s)", argv[1], strerror(-r));
+	if (r == -EAGAIN)
+		gvm_die("%s: no answer within %d s", argv[1], ANSWER_S);
 	if (r)
 		gvm_die("%s: no answer: %s", argv[1], strerror(-r));
 	if (strncmp(answer, "ok ", 3)) {

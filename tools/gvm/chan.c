@@ -17,16 +17,16 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "chan.h"
+#include "now.h"
 
 #define FRAG		8192u
 #define NR_RECV		16u
 #define NR_SEND		16u
 #define IMM_MORE	1u
-#define TICK_MS		500	/* how late an abort may be seen */
+#define TICK_MS		500	/* how late an end may be seen */
 #define BACKLOG		64
 #define CLOSE_MS	1000	/* for the last message to be acknowledged */
 
@@ -53,17 +53,9 @@ struct gvm_listener {
 	struct rdma_cm_id *id;
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
-}
-
 static int remaining(int64_t deadline)
 {
-	int64_t left = deadline - now_ms();
+	int64_t left = deadline - gvm_now_ms();
 
 	return left > 0 ? (int)left : 0;
 }
@@ -227,11 +219,6 @@ uint16_t gvm_chan_port(const struct gvm_listener *l)
 	return ntohs(rdma_get_src_port(l->id));
 }
 
-int gvm_chan_listener_fd(const struct gvm_listener *l)
-{
-	return l->events->fd;
-}
-
 void gvm_chan_listen_end(struct gvm_listener *l)
 {
 	if (l->id)
@@ -253,12 +240,12 @@ static int finish_accept(struct gvm_chan *c, int timeout_ms)
 		return r;
 	if (rdma_accept(c->id, &param))
 		return -errno;
-	return expect(c->events, RDMA_CM_EVENT_ESTABLISHED, now_ms() + timeout_ms);
+	return expect(c->events, RDMA_CM_EVENT_ESTABLISHED, gvm_now_ms() + timeout_ms);
 }
 
 int gvm_chan_accept(struct gvm_listener *l, int timeout_ms, struct gvm_chan **out)
 {
-	int64_t deadline = now_ms() + timeout_ms;
+	int64_t deadline = gvm_now_ms() + timeout_ms;
 	struct rdma_cm_event *event;
 	struct rdma_cm_id *id;
 	struct gvm_chan *c;
@@ -321,7 +308,7 @@ static int try_connect(struct gvm_chan *c, uint32_t addr, uint16_t port, int64_t
 
 int gvm_chan_connect(uint32_t addr, uint16_t port, int timeout_ms, struct gvm_chan **out)
 {
-	int64_t deadline = now_ms() + timeout_ms;
+	int64_t deadline = gvm_now_ms() + timeout_ms;
 	struct gvm_chan *c;
 	int r;
 
@@ -412,7 +399,7 @@ static size_t gather(char *to, const struct iovec *iov, unsigned int nr, unsigne
 
 int gvm_chan_send(struct gvm_chan *c, const struct iovec *iov, unsigned int nr, int timeout_ms)
 {
-	int64_t deadline = now_ms() + timeout_ms;
+	int64_t deadline = gvm_now_ms() + timeout_ms;
 	size_t at = 0, len, left = 0;
 	unsigned int i;
 	int r;
@@ -499,7 +486,7 @@ static int take(struct gvm_chan *c, const struct ibv_wc *wc, char *buf, size_t s
 ssize_t gvm_chan_recv(struct gvm_chan *c, void *buf, size_t size, int timeout_ms,
 		      const sigset_t *mask)
 {
-	int64_t deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+	int64_t deadline = timeout_ms < 0 ? -1 : gvm_now_ms() + timeout_ms;
 	bool armed = false;
 	struct ibv_wc wc;
 	size_t len;
@@ -536,17 +523,10 @@ ssize_t gvm_chan_recv(struct gvm_chan *c, void *buf, size_t size, int timeout_ms
 	}
 }
 
-void gvm_chan_abort(struct gvm_chan *c)
-{
-	c->dead = true;
-	if (c->id)
-		rdma_disconnect(c->id);
-}
-
 /* Disconnecting flushes what was not sent yet: the last reply would be lost. */
 static void drain(struct gvm_chan *c)
 {
-	int64_t deadline = now_ms() + CLOSE_MS;
+	int64_t deadline = gvm_now_ms() + CLOSE_MS;
 
 	pthread_mutex_lock(&c->send_lock);
 	for (reap(c); c->send_busy && !c->send_error && !c->dead && remaining(deadline); reap(c))

@@ -26,9 +26,6 @@ int gvm_chan_listen(uint32_t addr, uint16_t port, struct gvm_listener **l);
 /** gvm_chan_port() - the port a listener got, host order */
 uint16_t gvm_chan_port(const struct gvm_listener *l);
 
-/** gvm_chan_listener_fd() - readable when gvm_chan_accept() would not wait */
-int gvm_chan_listener_fd(const struct gvm_listener *l);
-
 /**
  * gvm_chan_accept() - take the next channel
  * @l:		listener
@@ -46,7 +43,7 @@ void gvm_chan_listen_end(struct gvm_listener *l);
  * gvm_chan_connect() - open a channel
  * @addr:	IPv4 address, network order
  * @port:	host order
- * @timeout_ms:	for each step; also tried again within it while nobody listens
+ * @timeout_ms:	bound for all of it; tried again within it while nobody listens
  * @c:		out
  *
  * Return: 0, -ETIMEDOUT, -ECONNREFUSED, -errno.
@@ -78,9 +75,6 @@ int gvm_chan_send(struct gvm_chan *c, const struct iovec *iov, unsigned int nr, 
  */
 ssize_t gvm_chan_recv(struct gvm_chan *c, void *buf, size_t size, int timeout_ms,
 		      const sigset_t *mask);
-
-/** gvm_chan_abort() - make each wait on it end with -ECONNRESET, from any thread */
-void gvm_chan_abort(struct gvm_chan *c);
 
 /** gvm_chan_close() - disconnect and free; nobody may be in it */
 void gvm_chan_close(struct gvm_chan *c);

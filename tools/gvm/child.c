@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
@@ -30,8 +31,16 @@ struct gvm_child child;
 
 static void end(struct gvm_member *m, const char *reason)
 {
+	uint64_t ino[GVM_REGIONS_MAX + 1];
+	unsigned int i, nr = 0;
+
 	gvm_log("%s: member %u ends: %s", m->vm, m->self, reason);
-	gvm_files_remove(m->dir, m->vm);
+	/* Not by name: the next VM of that name may have begun. */
+	for (i = 0; i < GVM_REGIONS_MAX; i++)
+		if (child.region[i].ino)
+			ino[nr++] = child.region[i].ino;
+	ino[nr++] = gvm_lanes_ino(m);
+	gvm_files_remove_own(m->dir, m->vm, ino, nr);
 	_exit(GVM_EXIT_LOST);
 }
 
@@ -46,6 +55,7 @@ static const struct gvm_member_ops ops = {
 static int map_region(const struct gvm_msg_region *r)
 {
 	char path[GVM_TEXT_MAX + GVM_NAME_MAX + 3];
+	struct stat st;
 	void *base;
 	int fd;
 
@@ -56,6 +66,8 @@ static int map_region(const struct gvm_msg_region *r)
 	if (fd < 0)
 		return -errno;
 	base = mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (!fstat(fd, &st))
+		child.region[r->region].ino = st.st_ino;
 	close(fd);
 	if (base == MAP_FAILED)
 		return -errno;
@@ -141,21 +153,25 @@ static int connect_peers(const struct gvm_msg_peers *peers)
 		if (i == m->self || !p->port)
 			continue;
 		r = gvm_rpc_hello(p->addr, p->port, GVM_CHAN_LINK, m->self, GVM_NO_VCPU, m->vm, &c);
-		if (!r)
-			r = gvm_member_link(m, i, c);
 		if (r)
 			return r;
+		r = gvm_member_link(m, i, c);
+		if (r) {
+			gvm_chan_close(c);
+			return r;
+		}
 	}
 	return 0;
 }
 
+/* Called with slot_lock held. */
 static size_t dirty_bytes(uint32_t slot)
 {
 	unsigned int i;
 
 	for (i = 0; i < child.slots.nr; i++)
 		if (child.slots.set[i].slot == slot)
-			return (child.slots.set[i].size / 4096 + 63) / 64 * 8;
+			return gvm_slots_bitmap(child.slots.set[i].size);
 	return 0;
 }
 
@@ -163,13 +179,23 @@ static size_t dirty_bytes(uint32_t slot)
 static int64_t dirty_log(struct gvm_packet *p, size_t *len)
 {
 	struct kvm_dirty_log log;
+	size_t bytes;
+	int r = 0;
 
 	memcpy(&log, p->data, sizeof(log));
-	*len = dirty_bytes(log.slot);
-	if (!*len || *len > sizeof(p->data))
-		return -ENOENT;
 	log.dirty_bitmap = p->data;
-	return gvm_raw_ioctl(child.m.vm_fd, KVM_GET_DIRTY_LOG, &log) ? -errno : 0;
+	pthread_mutex_lock(&child.slot_lock);
+	bytes = dirty_bytes(log.slot);
+	if (!bytes)
+		r = -ENOENT;
+	else if (bytes > sizeof(p->data))
+		r = -EMSGSIZE;
+	else if (gvm_raw_ioctl(child.m.vm_fd, KVM_GET_DIRTY_LOG, &log))
+		r = -errno;
+	pthread_mutex_unlock(&child.slot_lock);
+	if (!r)
+		*len = bytes;
+	return r;
 }
 
 int64_t gvm_child_ioctl(unsigned int vcpu, struct gvm_packet *p, size_t *len)
@@ -314,6 +340,21 @@ static int begin(struct gvm_chan *c, const struct gvm_packet *p)
 	}
 }
 
+static void log_refused(const struct gvm_packet *p, int error)
+{
+	const struct gvm_msg_hello *h = (const void *)p->data;
+
+	if (p->head.type != GVM_MSG_HELLO)
+		gvm_log("%s: channel refused: it began with %s", child.m.vm,
+			gvm_msg_name(p->head.type));
+	else if (p->head.vcpu != GVM_NO_VCPU)
+		gvm_log("%s: channel of vCPU %u refused: %s", child.m.vm, p->head.vcpu,
+			strerror(-error));
+	else
+		gvm_log("%s: channel of kind %u, from member %u, refused: %s", child.m.vm, h->kind,
+			h->member, strerror(-error));
+}
+
 static void welcome(struct gvm_chan *c)
 {
 	static struct gvm_packet p;
@@ -326,8 +367,9 @@ static void welcome(struct gvm_chan *c)
 		return;
 	}
 	/* Consent first: once its thread runs, the channel is not ours. */
-	if (gvm_rpc_reply(c, &p.head, 0, NULL, 0) || begin(c, &p)) {
-		gvm_log("%s: channel refused", child.m.vm);
+	r = gvm_rpc_reply(c, &p.head, 0, NULL, 0) ?: begin(c, &p);
+	if (r) {
+		log_refused(&p, r);
 		gvm_chan_close(c);
 	}
 }
@@ -357,7 +399,6 @@ int gvm_child_main(const struct gvm_msg_start *start, uint32_t addr)
 	memcpy(m->dir, start->dir, sizeof(m->dir));
 	m->self = start->member;
 	m->nr_members = start->nr_members;
-	m->nr_vcpus = start->nr_vcpus;
 	m->timeout_ms = start->timeout_ms;
 	pthread_mutex_init(&child.slot_lock, NULL);
 	gvm_child_gate_init();

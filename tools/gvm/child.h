@@ -8,9 +8,16 @@
 #include "rpc.h"
 #include "slots.h"
 
+/**
+ * struct gvm_child_region - a file of dsmfs
+ * @base:	where it is mapped
+ * @size:	bytes of that
+ * @ino:	its inode number, 0: none; another VM's file of the same name has another
+ */
 struct gvm_child_region {
 	char *base;
 	uint64_t size;
+	uint64_t ino;
 };
 
 /**

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <arpa/inet.h>
 #include <string.h>
-#include <time.h>
 
 #include "distance.h"
 #include "gvm.h"
@@ -10,14 +9,6 @@
 #include "slit.h"
 
 #define TRIPS		20
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
 
 int gvm_distance_probe(const struct gvm_msg_peer *p, uint64_t *ns)
 {
@@ -31,10 +22,10 @@ int gvm_distance_probe(const struct gvm_msg_peer *p, uint64_t *ns)
 		return r;
 	for (i = 0; i < TRIPS && !r; i++) {
 		struct gvm_head head = { .type = GVM_MSG_STATUS, .vcpu = GVM_NO_VCPU };
-		uint64_t start = now_ns(), took;
+		uint64_t start = gvm_now_ns(), took;
 
 		r = gvm_rpc_call(c, &head, NULL, 0, NULL, NULL);
-		took = now_ns() - start;
+		took = gvm_now_ns() - start;
 		if (!r && (!*ns || took < *ns))
 			*ns = took;
 	}

@@ -3,9 +3,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dsm.h"
@@ -51,7 +53,20 @@ int gvm_files_create(const char *dir, const char *name, uint64_t size, int node)
 	return r;
 }
 
-void gvm_files_remove(const char *dir, const char *vm)
+static bool is_one_of(int dir, const char *name, const uint64_t *ino, unsigned int nr)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, 0))
+		return false;
+	while (nr--)
+		if (ino[nr] == st.st_ino)
+			return true;
+	return false;
+}
+
+/* @ino: NULL for all. */
+static void remove_files(const char *dir, const char *vm, const uint64_t *ino, unsigned int nr)
 {
 	size_t len = strlen(vm);
 	struct dirent *e;
@@ -60,9 +75,20 @@ void gvm_files_remove(const char *dir, const char *vm)
 	if (!d)
 		return;
 	while ((e = readdir(d)))
-		if (!strncmp(e->d_name, vm, len) && e->d_name[len] == '.')
+		if (!strncmp(e->d_name, vm, len) && e->d_name[len] == '.' &&
+		    (!ino || is_one_of(dirfd(d), e->d_name, ino, nr)))
 			unlinkat(dirfd(d), e->d_name, 0);
 	closedir(d);
+}
+
+void gvm_files_remove(const char *dir, const char *vm)
+{
+	remove_files(dir, vm, NULL, 0);
+}
+
+void gvm_files_remove_own(const char *dir, const char *vm, const uint64_t *ino, unsigned int nr)
+{
+	remove_files(dir, vm, ino, nr);
 }
 
 static int peer_addr(const char *node, struct in_addr *addr)

@@ -22,6 +22,9 @@ int gvm_files_create(const char *dir, const char *name, uint64_t size, int node)
 /** gvm_files_remove() - unlink a VM's regions: all files @vm.* in @dir */
 void gvm_files_remove(const char *dir, const char *vm);
 
+/** gvm_files_remove_own() - likewise, those of @nr inode numbers only */
+void gvm_files_remove_own(const char *dir, const char *vm, const uint64_t *ino, unsigned int nr);
+
 /** gvm_files_own_node() - this server's dsm node, or -1 */
 int gvm_files_own_node(void);
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dsm.h"
@@ -34,7 +35,7 @@
  * @in:		vCPU and vector of each end for a vCPU that is, or was, real here
  * @nr_in:	how many
  * @came:	over links since the peer was told last, by vCPU and vector
- * @out:	ends towards owners, by vCPU and vector: descriptor + 1, 0: none
+ * @out:	ends towards owners, by vCPU and vector: descriptor + 1, 0: none, -1: cannot be made
  */
 struct gvm_lanes {
 	pthread_mutex_t lock;
@@ -82,6 +83,13 @@ void gvm_lanes_init(struct gvm_member *m)
 	}
 	*l->vmm = none;
 	m->lanes = l;
+}
+
+uint64_t gvm_lanes_ino(const struct gvm_member *m)
+{
+	struct stat st;
+
+	return m->lanes && !fstat(m->lanes->file, &st) ? st.st_ino : 0;
 }
 
 /* -- routes */
@@ -280,9 +288,11 @@ void gvm_lanes_open(struct gvm_member *m, unsigned int peer, unsigned int vcpu,
 	/* It may have moved since. */
 	if (m->vcpu[vcpu].owner == peer && !l->out[vcpu][msg->vector])
 		r = make_out(m, l, vcpu, msg);
-	if (r)
+	if (r) {
 		gvm_log("%s: interrupt %#x of vCPU %u takes the link: %s", m->vm, msg->vector,
 			vcpu, strerror(-r));
+		l->out[vcpu][msg->vector] = -1;	/* the owner will say LANE again */
+	}
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -297,7 +307,7 @@ void gvm_lanes_flush(struct gvm_member *m, unsigned int vcpu)
 		return;
 	pthread_mutex_lock(&l->lock);
 	for (v = 0; v < NR_VECTORS && fd < 0; v++)
-		if (l->out[vcpu][v])
+		if (l->out[vcpu][v] > 0)
 			fd = fcntl(l->out[vcpu][v] - 1, F_DUPFD_CLOEXEC, 0);
 	pthread_mutex_unlock(&l->lock);
 	if (fd < 0)
@@ -317,13 +327,15 @@ void gvm_lanes_drop(struct gvm_member *m, unsigned int vcpu)
 		return;
 	pthread_mutex_lock(&l->lock);
 	for (v = 0; v < NR_VECTORS; v++) {
-		if (!l->out[vcpu][v])
+		int fd = l->out[vcpu][v] - 1;
+
+		l->out[vcpu][v] = 0;
+		if (fd < 0)
 			continue;
 		if (set_eventfd(m, vcpu, v, -1))
 			gvm_member_end(m, "interrupt %#x of vCPU %u: %s", v, vcpu,
 				       strerror(errno));
-		close(l->out[vcpu][v] - 1);	/* what was signalled is sent */
-		l->out[vcpu][v] = 0;
+		close(fd);	/* what was signalled is sent */
 	}
 	pthread_mutex_unlock(&l->lock);
 }

@@ -84,4 +84,7 @@ void gvm_lanes_drop(struct gvm_member *m, unsigned int vcpu);
  */
 int gvm_lanes_routing(struct gvm_member *m, const struct kvm_irq_routing *r);
 
+/** gvm_lanes_ino() - inode number of the VM's file for lanes, 0: there is none */
+uint64_t gvm_lanes_ino(const struct gvm_member *m);
+
 #endif

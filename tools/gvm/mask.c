@@ -8,6 +8,7 @@
 #include "kvm_mailbox.h"
 #include "lanes.h"
 #include "mask.h"
+#include "slots.h"
 
 /* Younger than the headers of Debian 12. */
 #define CAP_DIRTY_LOG_RING_WITH_BITMAP	225
@@ -278,6 +279,13 @@ void gvm_mask_cpuid_meet(struct kvm_cpuid2 *mine, const struct kvm_cpuid2 *other
 
 /* ---- capabilities, MSRs ---- */
 
+static int memslots(int value)
+{
+	int ours = value > GVM_VCPUS_MAX ? value - GVM_VCPUS_MAX : 0;
+
+	return ours > GVM_MEMSLOTS_MAX ? GVM_MEMSLOTS_MAX : ours;
+}
+
 int gvm_mask_extension(long cap, int value)
 {
 	switch (cap) {
@@ -285,6 +293,8 @@ int gvm_mask_extension(long cap, int value)
 		return value > XSAVE_MAX ? XSAVE_MAX : value;
 	case KVM_CAP_IRQ_ROUTING:
 		return value > GVM_GSIS_MAX ? GVM_GSIS_MAX : value;
+	case KVM_CAP_NR_MEMSLOTS:
+		return memslots(value);
 	case CAP_VM_TYPES:
 		return value & 1;	/* the ordinary type */
 	/* Logs and statistics of one server. */

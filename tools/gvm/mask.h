@@ -7,7 +7,7 @@
 
 /**
  * gvm_mask_cpuid() - clear features in a CPUID table, in place
- * @cpuid:	from KVM_GET_SUPPORTED_CPUID or for KVM_SET_CPUID2
+ * @cpuid:	from KVM_GET_SUPPORTED_CPUID
  *
  * Of KVM's paravirtual features only "no I/O delay" stays: all others are a page that guest
  * and host share (clocks, async page faults, steal time, EOI), a hypercall to one server's
@@ -35,6 +35,9 @@ void gvm_mask_cpuid_meet(struct kvm_cpuid2 *mine, const struct kvm_cpuid2 *other
  *
  * KVM_CAP_NR_VCPUS and the like, which depend on the cluster, pass unchanged. A masked capability
  * must not be enabled either: refuse KVM_ENABLE_CAP if this is 0 for a @value of 1.
+ *
+ * KVM_CAP_NR_MEMSLOTS is GVM_MEMSLOTS_MAX, as it is of each address space, and an agent keeps the
+ * slots of both in one table; and the last GVM_VCPUS_MAX of KVM's are the stubs' (stub_program.c).
  *
  * Return: the value, 0 if the capability is masked, or what stands in its stead.
  */

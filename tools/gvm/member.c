@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
@@ -28,19 +27,6 @@
 #define PING_MS		1000
 #define TICK_MS		10
 #define MSI_LEVEL	0xc000
-
-int64_t gvm_now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000ll + t.tv_nsec / 1000;
-}
-
-int64_t gvm_now_ms(void)
-{
-	return gvm_now_us() / 1000;
-}
 
 void gvm_log(const char *fmt, ...)
 {
@@ -247,18 +233,29 @@ static void dispatch(struct gvm_link *l, const struct gvm_head *h)
 	}
 }
 
+/* Some pings within the time in which a silent member is taken for dead. */
+static int ping_ms(const struct gvm_member *m)
+{
+	int ms = m->timeout_ms / 4;
+
+	if (ms > PING_MS)
+		ms = PING_MS;
+	return ms ?: 1;
+}
+
 static void *link_main(void *arg)
 {
 	char buf[sizeof(struct gvm_head) + 1024] __attribute__((aligned(8)));
 	struct gvm_link *l = arg;
 	struct gvm_member *m = l->m;
 	bool ticks = m->ops->tick && !l->peer;
+	int period = ping_ms(m), wait = ticks && period > TICK_MS ? TICK_MS : (period + 1) / 2;
 	int64_t now, pinged = 0;
 	ssize_t r;
 
 	l->heard_ms = gvm_now_ms();
 	for (;;) {
-		r = gvm_chan_recv(l->chan, buf, sizeof(buf), ticks ? TICK_MS : PING_MS / 2, NULL);
+		r = gvm_chan_recv(l->chan, buf, sizeof(buf), wait, NULL);
 		now = gvm_now_ms();
 		if (r > 0) {
 			if (gvm_msg_check(buf, r))
@@ -271,7 +268,7 @@ static void *link_main(void *arg)
 		if (now - l->heard_ms > m->timeout_ms)
 			gvm_member_end(m, "member %u is silent for %d ms (timeout_ms)", l->peer,
 				       m->timeout_ms);
-		if (now - pinged >= PING_MS) {
+		if (now - pinged >= period) {
 			gvm_member_ping(m, l->peer);
 			pinged = now;
 		}
@@ -296,6 +293,7 @@ int gvm_member_thread(pthread_t *t, void *(*fn)(void *), void *arg)
 int gvm_member_link(struct gvm_member *m, unsigned int peer, struct gvm_chan *c)
 {
 	struct gvm_link *l = &m->link[peer];
+	int r;
 
 	if (peer >= m->nr_members || peer == m->self)
 		return -EINVAL;
@@ -304,7 +302,10 @@ int gvm_member_link(struct gvm_member *m, unsigned int peer, struct gvm_chan *c)
 	l->m = m;
 	l->peer = peer;
 	l->chan = c;
-	return gvm_member_thread(&l->thread, link_main, l);
+	r = gvm_member_thread(&l->thread, link_main, l);
+	if (r)
+		l->chan = NULL;
+	return r;
 }
 
 int gvm_member_vcpu(struct gvm_member *m, unsigned int id, unsigned int owner)
@@ -327,7 +328,7 @@ int gvm_member_vcpu(struct gvm_member *m, unsigned int id, unsigned int owner)
 	}
 	r = gvm_stub_create(m->kvm_fd, m->vm_fd, fd, id, v->run, &m->stub_ops, &v->stub);
 	if (r) {
-		munmap(v->run, m->run_size);
+		gvm_raw_munmap(v->run, m->run_size);
 		close(fd);
 		return r;
 	}

@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "move.h"
 #include "msg.h"
+#include "now.h"
 #include "stub.h"
 
 #define GVM_EXIT_LOST	70	/* exit status of a member that could not go on */
@@ -89,7 +90,6 @@ struct gvm_member {
 	char dir[GVM_TEXT_MAX + 1];
 	unsigned int self;
 	unsigned int nr_members;
-	unsigned int nr_vcpus;
 	int timeout_ms;
 	int kvm_fd;
 	int vm_fd;
@@ -109,7 +109,7 @@ int gvm_member_init(struct gvm_member *m, const struct gvm_member_ops *ops);
  * gvm_member_link() - begin to use a link
  * @m:		member
  * @peer:	other member
- * @c:		its channel, taken over
+ * @c:		its channel, taken over unless it fails
  *
  * Return: 0, -EEXIST, -errno.
  */
@@ -206,12 +206,6 @@ struct gvm_clock gvm_member_clock(struct gvm_member *m, unsigned int peer);
 
 /** gvm_member_thread() - start one without signals. Return: 0 or -errno. */
 int gvm_member_thread(pthread_t *t, void *(*fn)(void *), void *arg);
-
-/** gvm_now_us() - monotonic time */
-int64_t gvm_now_us(void);
-
-/** gvm_now_ms() - likewise */
-int64_t gvm_now_ms(void);
 
 /** gvm_log() - a line to the operator, on stderr */
 void gvm_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

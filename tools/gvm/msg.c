@@ -12,7 +12,7 @@
 _Static_assert(offsetof(struct kvm_run, kvm_valid_regs) == GVM_RUN_HEAD, "head of kvm_run");
 _Static_assert(sizeof(struct gvm_head) == 32, "struct gvm_head");
 _Static_assert(sizeof(struct gvm_msg_hello) == 40, "struct gvm_msg_hello");
-_Static_assert(sizeof(struct gvm_msg_start) == 304, "struct gvm_msg_start");
+_Static_assert(sizeof(struct gvm_msg_start) == 300, "struct gvm_msg_start");
 _Static_assert(sizeof(struct gvm_msg_peers) == 128, "struct gvm_msg_peers");
 _Static_assert(sizeof(struct gvm_msg_region) == 48, "struct gvm_msg_region");
 _Static_assert(sizeof(struct gvm_msg_slot) == 40, "struct gvm_msg_slot");
@@ -20,8 +20,6 @@ _Static_assert(sizeof(struct gvm_msg_irq) == 8, "struct gvm_msg_irq");
 _Static_assert(sizeof(struct gvm_msg_lane) == 8, "struct gvm_msg_lane");
 _Static_assert(sizeof(struct gvm_msg_doorbell) == 16, "struct gvm_msg_doorbell");
 
-#define PAGE		4096
-#define SPACES		2	/* address spaces: the ordinary one, SMM's */
 #define SLOT_FLAGS	(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY)
 #define DSM_NODES_MAX	256
 #define TIMEOUT_MAX_MS	(3600 * 1000)
@@ -30,7 +28,6 @@ _Static_assert(sizeof(struct gvm_msg_doorbell) == 16, "struct gvm_msg_doorbell")
 union fixed {
 	struct gvm_msg_hello hello;
 	struct gvm_msg_start start;
-	struct gvm_msg_stop stop;
 	struct gvm_msg_peer peer;
 	struct gvm_msg_peers peers;
 	struct gvm_msg_vcpu vcpu;
@@ -74,6 +71,11 @@ int gvm_name_ok(const char *name)
 	return i > 0 && i <= GVM_NAME_MAX;
 }
 
+int gvm_range_ok(uint64_t start, uint64_t size)
+{
+	return start % GVM_PAGE == 0 && size % GVM_PAGE == 0 && start + size >= start;
+}
+
 /* Bytes below 0x20 and 0x7f; the rest is ASCII or UTF-8. */
 static bool text_ok(const char *text, size_t len)
 {
@@ -105,7 +107,6 @@ static bool start_ok(const struct gvm_msg_start *m)
 {
 	return gvm_name_ok(m->vm) && dir_ok(m->dir) &&
 	       m->nr_members && m->nr_members <= GVM_MEMBERS_MAX && m->member < m->nr_members &&
-	       m->nr_vcpus && m->nr_vcpus <= GVM_VCPUS_MAX &&
 	       m->timeout_ms && m->timeout_ms <= TIMEOUT_MAX_MS;
 }
 
@@ -123,22 +124,17 @@ static bool vcpu_ok(const struct gvm_msg_vcpu *m, uint16_t vcpu)
 	       (vcpu == GVM_NO_VCPU || vcpu == m->id);
 }
 
-static bool range_ok(uint64_t start, uint64_t size)
-{
-	return start % PAGE == 0 && size % PAGE == 0 && start + size >= start;
-}
-
 static bool region_ok(const struct gvm_msg_region *m)
 {
 	return gvm_name_ok(m->name) && m->region < GVM_REGIONS_MAX && !m->pad &&
-	       m->size && range_ok(0, m->size);
+	       m->size && gvm_range_ok(0, m->size);
 }
 
 static bool slot_ok(const struct gvm_msg_slot *m)
 {
-	return m->slot >> 16 < SPACES && !(m->flags & ~SLOT_FLAGS) && !m->pad &&
+	return m->slot >> 16 < GVM_SPACES && !(m->flags & ~SLOT_FLAGS) && !m->pad &&
 	       m->region < GVM_REGIONS_MAX &&
-	       range_ok(m->gpa, m->size) && range_ok(m->offset, m->size);
+	       gvm_range_ok(m->gpa, m->size) && gvm_range_ok(m->offset, m->size);
 }
 
 /* The modes of an ICR that reach a stub; lowest priority does as fixed. */
@@ -221,8 +217,6 @@ static int fixed_size(enum gvm_msg_type type)
 		return sizeof(struct gvm_msg_hello);
 	case GVM_MSG_START:
 		return sizeof(struct gvm_msg_start);
-	case GVM_MSG_STOP:
-		return sizeof(struct gvm_msg_stop);
 	case GVM_MSG_PROBE:
 		return sizeof(struct gvm_msg_peer);
 	case GVM_MSG_PEERS:
@@ -280,8 +274,6 @@ static bool body_ok(const struct gvm_head *h, const void *payload)
 		return hello_ok(&m.hello, h->vcpu);
 	case GVM_MSG_START:
 		return start_ok(&m.start);
-	case GVM_MSG_STOP:
-		return gvm_name_ok(m.stop.vm);
 	case GVM_MSG_PROBE:
 		return m.peer.addr && m.peer.port && !m.peer.pad;
 	case GVM_MSG_PEERS:

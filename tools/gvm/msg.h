@@ -12,8 +12,10 @@
 
 #include "abi.h"
 
-#define GVM_MSG_MAGIC	0x316d7667	/* "gvm1" */
+#define GVM_MSG_MAGIC	0x326d7667	/* "gvm2" */
 #define GVM_NAME_MAX	31		/* characters of a VM's or region's name */
+#define GVM_PAGE	4096
+#define GVM_SPACES	2		/* address spaces: the ordinary one, SMM's */
 #define GVM_MEMBERS_MAX	16
 #define GVM_VCPUS_MAX	64
 #define GVM_REGIONS_MAX	64
@@ -25,7 +27,6 @@
 	X(HELLO)	/* request: who I am and what this channel is for */	\
 	X(REPLY)	/* result, payload of the request it answers */		\
 	X(START)	/* request to an agent: begin a VM; reply: its port */	\
-	X(STOP)		/* request to an agent: end a VM */			\
 	X(STATUS)	/* request to an agent: reply is text */		\
 	X(PROBE)	/* request to an agent: result is the round trip to another, ns */ \
 	X(PEERS)	/* request: the other members and their addresses */	\
@@ -82,7 +83,7 @@ struct gvm_head {
 
 /* What a channel is for. */
 enum gvm_chan_kind {
-	GVM_CHAN_AGENT,		/* to an agent: START, STOP, STATUS */
+	GVM_CHAN_AGENT,		/* to an agent: START, STATUS, PROBE */
 	GVM_CHAN_VM,		/* VM requests */
 	GVM_CHAN_VCPU,		/* requests of one vCPU */
 	GVM_CHAN_LINK,		/* one-way messages */
@@ -107,12 +108,7 @@ struct gvm_msg_start {
 	char dir[GVM_TEXT_MAX + 1];	/* where dsmfs is mounted, absolute */
 	uint32_t member;	/* the child's number */
 	uint32_t nr_members;
-	uint32_t nr_vcpus;
 	uint32_t timeout_ms;	/* 1 to an hour */
-};
-
-struct gvm_msg_stop {
-	char vm[GVM_NAME_MAX + 1];
 };
 
 struct gvm_msg_peer {
@@ -242,5 +238,8 @@ const char *gvm_msg_name(unsigned int type);
  * Return: true if terminated, not empty, of letters, digits, '-', '_' and '.', not beginning with '.'.
  */
 int gvm_name_ok(const char *name);
+
+/** gvm_range_ok() - is a range made of whole pages, and does it not wrap? */
+int gvm_range_ok(uint64_t start, uint64_t size);
 
 #endif

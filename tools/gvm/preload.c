@@ -72,11 +72,10 @@ PUBLIC void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off
 
 PUBLIC int munmap(void *addr, size_t len)
 {
-	int r = syscall(SYS_munmap, addr, len);
-
-	if (enabled && !r) {
+	/* First: as soon as it is free, another thread's mapping may be there. */
+	if (enabled && len) {
 		gvm_ram_unmapped(addr, len);
 		gvm_remote_unmapped(addr, len);
 	}
-	return r;
+	return gvm_raw_munmap(addr, len);
 }

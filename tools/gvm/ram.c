@@ -23,7 +23,12 @@
 #define NR_ANON		1024
 #define SUFFIX		".m%u"	/* regions made here: VM's name and number */
 
-/* Private memory the VMM has mapped. What does not fit here is converted slot by slot. */
+/*
+ * Private memory the VMM has mapped. What does not fit here is converted slot by slot.
+ *
+ * The lock protects vmm.regions as well, and is the last to be taken: libraries map and unmap while
+ * vmm.lock is held, as verbs do for each channel.
+ */
 static struct {
 	pthread_mutex_t lock;
 	struct anon {
@@ -33,10 +38,17 @@ static struct {
 	unsigned int nr;
 } anon = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
+static uint64_t end_of(const void *addr, size_t len)
+{
+	return (uintptr_t)addr + ((len + PAGE - 1) & ~(uint64_t)(PAGE - 1));
+}
+
+/* Called with the lock held. */
 static void forget(uint64_t start, uint64_t end)
 {
 	unsigned int i;
 
+	gvm_regions_forget(&vmm.regions, start, end);
 	for (i = 0; i < anon.nr; ) {
 		if (anon.map[i].start < end && start < anon.map[i].end)
 			anon.map[i] = anon.map[--anon.nr];
@@ -48,7 +60,7 @@ static void forget(uint64_t start, uint64_t end)
 void gvm_ram_unmapped(void *addr, size_t len)
 {
 	pthread_mutex_lock(&anon.lock);
-	forget((uintptr_t)addr, (uintptr_t)addr + len);
+	forget((uintptr_t)addr, end_of(addr, len));
 	pthread_mutex_unlock(&anon.lock);
 }
 
@@ -74,21 +86,20 @@ static bool file_name(int fd, char *name)
 
 void gvm_ram_mapped(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 {
-	uint64_t start = (uintptr_t)addr, end = start + ((len + PAGE - 1) & ~(uint64_t)(PAGE - 1));
+	bool private = (flags & MAP_ANONYMOUS) && (flags & MAP_PRIVATE) && (prot & PROT_WRITE);
+	uint64_t start = (uintptr_t)addr, end = end_of(addr, len);
 	char name[GVM_NAME_MAX + 1];
-	int r;
+	bool region;
+	int r = 0;
 
+	region = !(flags & MAP_ANONYMOUS) && (flags & MAP_SHARED) && file_name(fd, name);
 	pthread_mutex_lock(&anon.lock);
 	forget(start, end);
-	if ((flags & MAP_ANONYMOUS) && (flags & MAP_PRIVATE) && (prot & PROT_WRITE) &&
-	    anon.nr < NR_ANON)
+	if (private && anon.nr < NR_ANON)
 		anon.map[anon.nr++] = (struct anon) { start, end };
+	if (region)
+		r = gvm_regions_add(&vmm.regions, name, start, end - start, offset);
 	pthread_mutex_unlock(&anon.lock);
-	if ((flags & MAP_ANONYMOUS) || !(flags & MAP_SHARED) || !file_name(fd, name))
-		return;
-	pthread_mutex_lock(&vmm.lock);
-	r = gvm_regions_add(&vmm.regions, name, start, end - start, offset);
-	pthread_mutex_unlock(&vmm.lock);
 	if (r < 0)
 		gvm_log("%s: the mapping of %s cannot be guest memory: %s", vmm.conf.vm, name,
 			strerror(-r));
@@ -149,7 +160,7 @@ static int replace(int fd, uint64_t start, uint64_t size)
 	copy_pages(copy, at, size);
 	if (gvm_raw_mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != at)
 		r = -ENOMEM;
-	munmap(copy, size);
+	gvm_raw_munmap(copy, size);
 	return r;
 }
 
@@ -175,12 +186,18 @@ static int convert(uint64_t start, uint64_t size, const char *name)
 
 static int tell(unsigned int nr)
 {
-	const struct gvm_region *r = &vmm.regions.region[nr];
-	struct gvm_msg_region msg = { .region = nr, .size = r->offset + r->size };
+	struct gvm_msg_region msg = { .region = nr };
+	struct gvm_region r;
 	unsigned int i;
 	int64_t ret;
 
-	strcpy(msg.name, r->name);
+	pthread_mutex_lock(&anon.lock);
+	r = vmm.regions.region[nr];
+	pthread_mutex_unlock(&anon.lock);
+	if (!r.size)
+		return 0;
+	msg.size = r.offset + r.size;
+	strcpy(msg.name, r.name);
 	for (i = 1; i < vmm.m.nr_members; i++) {
 		struct gvm_head head = { .type = GVM_MSG_REGION, .vcpu = GVM_NO_VCPU };
 
@@ -194,29 +211,67 @@ static int tell(unsigned int nr)
 	return 0;
 }
 
-int gvm_ram_region(uint64_t start, uint64_t size)
+static int find(uint64_t start, uint64_t size, uint64_t *offset)
 {
-	int nr = gvm_regions_find(&vmm.regions, start, size), r;
+	const struct gvm_region *r = vmm.regions.region;
+	int nr;
+
+	pthread_mutex_lock(&anon.lock);
+	nr = gvm_regions_find(&vmm.regions, start, size);
+	if (nr >= 0)
+		*offset = r[nr].offset + (start - r[nr].start);
+	pthread_mutex_unlock(&anon.lock);
+	return nr;
+}
+
+static int make(uint64_t start, uint64_t end)
+{
 	char name[GVM_NAME_MAX + 1];
-	uint64_t from = start, end = start + size;
+	int r;
+
+	if (vmm.regions.nr == GVM_REGIONS_MAX)
+		return -E2BIG;
+	whole(&start, &end);
+	if (snprintf(name, sizeof(name), "%.20s" SUFFIX, vmm.conf.vm, vmm.regions.nr) < 0)
+		return -EINVAL;
+	r = convert(start, end - start, name);
+	if (r)
+		return r;
+	pthread_mutex_lock(&anon.lock);
+	r = gvm_regions_add(&vmm.regions, name, start, end - start, 0);
+	pthread_mutex_unlock(&anon.lock);
+	return r;
+}
+
+static const char *reason(int error)
+{
+	switch (error) {
+	case ERANGE:
+		return "it is in more than one mapping";
+	case E2BIG:
+		return "there were too many mappings of dsmfs, and blocks of memory that became some";
+	default:
+		return strerror(error);
+	}
+}
+
+int gvm_ram_region(uint64_t start, uint64_t size, uint64_t *offset)
+{
+	int nr = find(start, size, offset), r;
 
 	if (nr == -ENOENT) {
-		whole(&from, &end);
-		if (snprintf(name, sizeof(name), "%.20s" SUFFIX, vmm.conf.vm, vmm.regions.nr) < 0)
-			return -EINVAL;
-		r = convert(from, end - from, name);
-		if (r) {
-			gvm_log("%s: memory at %#llx cannot be shared: %s", vmm.conf.vm,
-				(unsigned long long)start, strerror(-r));
-			return r;
-		}
-		nr = gvm_regions_add(&vmm.regions, name, from, end - from, 0);
+		r = make(start, start + size);
+		nr = r < 0 ? r : find(start, size, offset);
 	}
-	while (nr >= 0 && vmm.nr_told < vmm.regions.nr) {
+	if (nr < 0) {
+		gvm_log("%s: memory at %#llx, %llu KiB, cannot be shared: %s", vmm.conf.vm,
+			(unsigned long long)start, (unsigned long long)size >> 10, reason(-nr));
+		return nr;
+	}
+	for (; vmm.nr_told <= (unsigned int)nr; vmm.nr_told++) {
 		r = tell(vmm.nr_told);
 		if (r)
 			return r;
-		vmm.nr_told++;
 	}
 	return nr;
 }

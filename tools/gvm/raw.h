@@ -18,4 +18,10 @@ static inline void *gvm_raw_mmap(void *addr, size_t len, int prot, int flags, in
 	return (void *)syscall(SYS_mmap, addr, len, prot, flags, fd, off);
 }
 
+/** gvm_raw_munmap() - munmap(2) */
+static inline int gvm_raw_munmap(void *addr, size_t len)
+{
+	return syscall(SYS_munmap, addr, len);
+}
+
 #endif

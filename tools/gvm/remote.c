@@ -302,7 +302,7 @@ static int refuse(const struct gvm_call *call, unsigned long request)
 /* What stubs get as well: on the members that are not the owner. */
 static void configure_stubs(unsigned int id, const struct gvm_call *call, void *arg)
 {
-	unsigned int i, owner = vmm.m.vcpu[id].owner;
+	unsigned int i, at = 0, owner = vmm.m.vcpu[id].owner;
 	struct gvm_packet *p = malloc(sizeof(*p));
 	ssize_t len = p ? gvm_call_pack(call, (unsigned long)arg, p->data, sizeof(p->data)) : -ENOMEM;
 	int64_t r = len < 0 ? len : 0;
@@ -317,6 +317,7 @@ static void configure_stubs(unsigned int id, const struct gvm_call *call, void *
 
 		if (i == owner)
 			continue;
+		at = i;
 		if (!i)
 			r = gvm_member_config(&vmm.m, id, call, arg);
 		else
@@ -325,7 +326,7 @@ static void configure_stubs(unsigned int id, const struct gvm_call *call, void *
 	pthread_mutex_unlock(&vmm.lock);
 	free(p);
 	if (r < 0)
-		gvm_member_end(&vmm.m, "member %u: %s of vCPU %u: %s", i - 1, call->name, id,
+		gvm_member_end(&vmm.m, "member %u: %s of vCPU %u: %s", at, call->name, id,
 			       strerror(-r));
 }
 

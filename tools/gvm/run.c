@@ -4,6 +4,9 @@
  *
  * It makes the regions of the guest's RAM, one a server, each homed there; writes what libgvm.so
  * needs to know; starts the VMM with QEMU's options for all that, and clears up after it.
+ *
+ * It holds a lock on a file in the VM's directory for as long as that is its own: a directory whose
+ * lock is free was left behind, and the pid in it may be anybody's by now.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -16,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -26,11 +30,14 @@
 #include "distance.h"
 #include "files.h"
 #include "gvm.h"
+#include "member.h"
 #include "rpc.h"
 
 #define NR_ARGS		512
 #define TIMEOUT_MS	10000
 #define STOP_MS		5000
+#define LOCK_TRIES	20
+#define LOCK_TRY_MS	10
 
 struct launch {
 	struct gvm_conf conf;
@@ -75,6 +82,14 @@ static uint64_t parse_size(const char *text)
 	return n;
 }
 
+static void parse_dir(struct gvm_conf *c, const char *dir)
+{
+	if (dir[0] != '/' || strlen(dir) > GVM_TEXT_MAX)
+		gvm_die("--dir %s: an absolute path of up to %d characters is wanted", dir,
+			GVM_TEXT_MAX);
+	strcpy(c->dir, dir);
+}
+
 static void parse_servers(struct gvm_conf *c, const char *list, unsigned int port)
 {
 	char *copy = strdup(list), *save, *s;
@@ -112,12 +127,25 @@ static void parse_owners(struct gvm_conf *c, const char *list)
 	}
 }
 
+/* QEMU numbers the vCPUs of a socket from a multiple of a power of two. */
+static unsigned int nr_ids(unsigned int sockets, unsigned int cpus)
+{
+	unsigned int step = 1;
+
+	while (step < cpus)
+		step *= 2;
+	return (sockets - 1) * step + cpus;
+}
+
 static void spread_owners(struct gvm_conf *c, unsigned int cpus)
 {
-	unsigned int i;
+	unsigned int i, most = cpus;
 
-	if (c->nr_members * cpus > GVM_VCPUS_MAX)
-		gvm_die("%u vCPUs: at most %d", c->nr_members * cpus, GVM_VCPUS_MAX);
+	while (nr_ids(c->nr_members, most) > GVM_VCPUS_MAX)
+		most--;
+	if (most < cpus)
+		gvm_die("--cpus %u: at most %u on each of %u servers, their numbers go to %d", cpus,
+			most, c->nr_members, GVM_VCPUS_MAX - 1);
 	for (i = 0; i < c->nr_members * cpus; i++)
 		c->owner[c->nr_vcpus++] = i / cpus;
 }
@@ -135,12 +163,16 @@ static bool given(int argc, char **argv, const char *option)
 static void add_node(struct launch *l, unsigned int i)
 {
 	const struct gvm_conf *c = &l->conf;
-	char name[GVM_NAME_MAX + 1];
-	int fd;
+	char name[GVM_NAME_MAX + 1], addr[INET_ADDRSTRLEN];
+	int fd, node = gvm_files_node(c->member[i].addr);
 
 	if (snprintf(name, sizeof(name), "%s.ram%u", c->vm, i) >= (int)sizeof(name))
 		gvm_die("--name %s: too long", c->vm);
-	fd = gvm_files_create(c->dir, name, l->mem, gvm_files_node(c->member[i].addr));
+	inet_ntop(AF_INET, &c->member[i].addr, addr, sizeof(addr));
+	if (i && node < 0)
+		gvm_log("%s is no dsm peer (/sys/fs/dsm/peers/*/address): the RAM of its node is homed here",
+			addr);
+	fd = gvm_files_create(c->dir, name, l->mem, node);
 	if (fd < 0)
 		gvm_die("%s/%s: %s", c->dir, name, strerror(-fd));
 	close(fd);
@@ -192,6 +224,62 @@ static void add_options(struct launch *l, int argc, char **argv)
 	add_distances(l);
 }
 
+static int lock_file(const char *run_dir, int flags)
+{
+	char path[PATH_MAX + 8];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/lock", run_dir);
+	fd = open(path, flags | O_RDWR | O_CLOEXEC, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+static bool is_locked(const char *run_dir)
+{
+	int fd = lock_file(run_dir, 0);
+	bool locked;
+
+	if (fd < 0)
+		return false;
+	locked = flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
+	close(fd);
+	return locked;
+}
+
+/* Whoever had it may have removed the file, and the directory, since it was opened here. */
+static bool is_there(const char *run_dir, int fd)
+{
+	int now = lock_file(run_dir, 0);
+	struct stat a, b;
+	bool same = now >= 0 && !fstat(fd, &a) && !fstat(now, &b) && a.st_ino == b.st_ino;
+
+	if (now >= 0)
+		close(now);
+	return same;
+}
+
+/* Again for a moment: is_locked() of another process takes it as well. Held until the end. */
+static int take_lock(const char *run_dir)
+{
+	int fd;
+
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (mkdir(run_dir, 0755) && errno != EEXIST)
+			return -errno;
+		fd = lock_file(run_dir, O_CREAT);
+		if (fd < 0 && fd != -ENOENT)
+			return fd;
+		if (fd >= 0) {
+			if (!flock(fd, LOCK_EX | LOCK_NB) && is_there(run_dir, fd))
+				return 0;
+			close(fd);
+		}
+		usleep(LOCK_TRY_MS * 1000);
+	}
+	return -EWOULDBLOCK;
+}
+
+/* The pid in the file is the VMM's for as long as its launcher has the lock. */
 static bool alive(const char *run_dir, pid_t *pid)
 {
 	char path[PATH_MAX + 8];
@@ -199,6 +287,8 @@ static bool alive(const char *run_dir, pid_t *pid)
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/pid", run_dir);
+	if (!is_locked(run_dir))
+		return false;
 	f = fopen(path, "re");
 	if (!f)
 		return false;
@@ -220,38 +310,53 @@ static void write_state(struct launch *l, pid_t pid)
 		gvm_die("%s: %s", path, strerror(errno));
 }
 
+static void remove_file(const struct launch *l, const char *name)
+{
+	char path[PATH_MAX + 8];
+
+	snprintf(path, sizeof(path), "%s/%s", l->run_dir, name);
+	unlink(path);
+}
+
+static const struct launch *prepared;
+
+/* Also whenever this process gives up. The lock last: then all of it may be another's. */
+static void clear_up(void)
+{
+	const struct launch *l = prepared;
+
+	if (!l)
+		return;
+	prepared = NULL;
+	remove_file(l, "pid");
+	gvm_files_remove(l->conf.dir, l->conf.vm);
+	remove_file(l, "conf");
+	remove_file(l, "ctl");
+	remove_file(l, "lock");
+	rmdir(l->run_dir);
+}
+
 static void prepare(struct launch *l)
 {
 	char path[PATH_MAX + 8];
-	pid_t pid;
 	int r;
 
 	mkdir(GVM_RUN_DIR, 0755);
 	snprintf(l->run_dir, sizeof(l->run_dir), GVM_RUN_DIR "/%s", l->conf.vm);
-	if (alive(l->run_dir, &pid))
-		gvm_die("%s runs already (pid %d)", l->conf.vm, (int)pid);
-	if (mkdir(l->run_dir, 0755) && errno != EEXIST)
-		gvm_die("%s: %s", l->run_dir, strerror(errno));
+	r = take_lock(l->run_dir);
+	if (r == -EWOULDBLOCK)
+		gvm_die("%s runs already", l->conf.vm);
+	if (r)
+		gvm_die("%s: %s", l->run_dir, strerror(-r));
+	prepared = l;
+	atexit(clear_up);
+	remove_file(l, "pid");
 	gvm_files_remove(l->conf.dir, l->conf.vm);
 	snprintf(path, sizeof(path), "%s/conf", l->run_dir);
 	r = gvm_conf_write(&l->conf, path);
 	if (r)
 		gvm_die("%s: %s", path, strerror(-r));
 	setenv(GVM_CONF_ENV, path, 1);
-}
-
-static void clear_up(struct launch *l)
-{
-	char path[PATH_MAX + 8];
-
-	gvm_files_remove(l->conf.dir, l->conf.vm);
-	snprintf(path, sizeof(path), "%s/pid", l->run_dir);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/conf", l->run_dir);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/ctl", l->run_dir);
-	unlink(path);
-	rmdir(l->run_dir);
 }
 
 static pid_t vmm_pid;
@@ -271,6 +376,7 @@ static void start_vmm(struct launch *l, const char *lib)
 	if (vmm_pid < 0)
 		gvm_die("fork: %s", strerror(errno));
 	if (!vmm_pid) {
+		prepared = NULL;	/* the launcher's to clear up */
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		if (getppid() != parent)
 			_exit(1);
@@ -326,7 +432,7 @@ static void parse(struct launch *l, int *argc, char **argv)
 	l->cpus = gvm_option_number(argc, argv, "--cpus", 1, GVM_VCPUS_MAX);
 	l->mem = parse_size(gvm_option(argc, argv, "--mem", "256M"));
 	c->timeout_ms = gvm_option_number(argc, argv, "--timeout-ms", TIMEOUT_MS, 3600000);
-	snprintf(c->dir, sizeof(c->dir), "%s", gvm_option(argc, argv, "--dir", "/dev/dsm"));
+	parse_dir(c, gvm_option(argc, argv, "--dir", "/dev/dsm"));
 	if (!name || !servers)
 		gvm_die("run needs --name and --servers, see gvm --help");
 	if (!gvm_name_ok(name) || strchr(name, '.') || strlen(name) > 16)
@@ -357,12 +463,12 @@ int gvm_run(int argc, char **argv)
 	bool has_tty = !tcgetattr(0, &tty);
 	int status;
 
-	parse(&l, &argc, argv);
 	if (access(lib, R_OK))
 		gvm_die("%s: %s", lib, strerror(errno));
+	parse(&l, &argc, argv);
 	start_vmm(&l, lib);
 	status = wait_vmm(l.conf.vm);
-	clear_up(&l);
+	clear_up();
 	if (has_tty)
 		tcsetattr(0, TCSANOW, &tty);
 	return status;
@@ -434,7 +540,7 @@ int gvm_status(int argc, char **argv)
 int gvm_stop(int argc, char **argv)
 {
 	char path[PATH_MAX];
-	pid_t pid;
+	pid_t pid, now;
 	int i;
 
 	if (argc != 2 || !gvm_name_ok(argv[1]))
@@ -443,10 +549,11 @@ int gvm_stop(int argc, char **argv)
 	if (!alive(path, &pid))
 		gvm_die("%s does not run here", argv[1]);
 	kill(pid, SIGTERM);
-	for (i = 0; i < STOP_MS / 50 && !kill(pid, 0); i++)
+	for (i = 0; i < STOP_MS / 50; i++) {
+		if (!alive(path, &now) || now != pid)
+			return 0;
 		usleep(50000);
-	if (kill(pid, 0))
-		return 0;
+	}
 	fprintf(stderr, "gvm: %s: pid %d does not end by SIGTERM, killing it\n", argv[1],
 		(int)pid);
 	kill(pid, SIGKILL);

@@ -73,18 +73,18 @@ static int64_t read_port(int fd)
 
 static void become_member(const struct gvm_msg_start *s, const char *addr, int out)
 {
-	char number[4][16];
-	const unsigned int value[4] = { s->member, s->nr_members, s->nr_vcpus, s->timeout_ms };
+	char number[3][16];
+	const unsigned int value[3] = { s->member, s->nr_members, s->timeout_ms };
 	unsigned int i;
 	sigset_t none;
 
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < 3; i++)
 		snprintf(number[i], sizeof(number[i]), "%u", value[i]);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	dup2(out, 1);
 	execl("/proc/self/exe", "gvm", "_member", addr, s->vm, s->dir, number[0], number[1],
-	      number[2], number[3], NULL);
+	      number[2], NULL);
 	_exit(127);
 }
 
@@ -95,6 +95,7 @@ static int64_t start(const struct gvm_msg_start *s, const char *addr)
 	int64_t port;
 	int fd[2];
 
+	reap();
 	if (find(s->vm))
 		return -EEXIST;
 	for (i = 0; i < NR_RUNNING && !r; i++)
@@ -145,7 +146,6 @@ static int64_t probe(const struct gvm_msg_peer *p)
 static int request(struct gvm_chan *c, const char *addr)
 {
 	static struct gvm_packet p;
-	struct running *victim;
 	int64_t result = 0;
 	size_t len = 0;
 	int r;
@@ -159,10 +159,6 @@ static int request(struct gvm_chan *c, const char *addr)
 		break;
 	case GVM_MSG_START:
 		result = start((void *)p.data, addr);
-		break;
-	case GVM_MSG_STOP:
-		victim = find(((struct gvm_msg_stop *)p.data)->vm);
-		result = victim ? kill(victim->pid, SIGTERM) : -ENOENT;
 		break;
 	case GVM_MSG_STATUS:
 		len = status((char *)p.data, sizeof(p.data));
@@ -218,13 +214,12 @@ int gvm_member(int argc, char **argv)
 	struct gvm_msg_start s = { 0 };
 	struct in_addr in;
 
-	if (argc != 8 || inet_pton(AF_INET, argv[1], &in) != 1)
+	if (argc != 7 || inet_pton(AF_INET, argv[1], &in) != 1)
 		gvm_die("_member is for the agent's use");
 	snprintf(s.vm, sizeof(s.vm), "%s", argv[2]);
 	snprintf(s.dir, sizeof(s.dir), "%s", argv[3]);
 	s.member = atoi(argv[4]);
 	s.nr_members = atoi(argv[5]);
-	s.nr_vcpus = atoi(argv[6]);
-	s.timeout_ms = atoi(argv[7]);
+	s.timeout_ms = atoi(argv[6]);
 	return gvm_child_main(&s, in.s_addr);
 }

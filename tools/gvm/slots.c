@@ -6,16 +6,9 @@
 
 #include "slots.h"
 
-#define PAGE	4096
-
-static bool range_ok(uint64_t start, uint64_t size)
-{
-	return start % PAGE == 0 && size % PAGE == 0 && start + size >= start;
-}
-
 static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 {
-	return a < b + b_size && b < a + a_size;
+	return a_size && b_size && a < b + b_size && b < a + a_size;
 }
 
 int gvm_regions_add(struct gvm_regions *rs, const char *name, uint64_t start, uint64_t size,
@@ -23,7 +16,8 @@ int gvm_regions_add(struct gvm_regions *rs, const char *name, uint64_t start, ui
 {
 	struct gvm_region *r;
 
-	if (!gvm_name_ok(name) || !size || !range_ok(start, size) || !range_ok(offset, size))
+	if (!gvm_name_ok(name) || !size || !gvm_range_ok(start, size) ||
+	    !gvm_range_ok(offset, size))
 		return -EINVAL;
 	for (unsigned int i = 0; i < rs->nr; i++)
 		if (overlap(start, size, rs->region[i].start, rs->region[i].size))
@@ -56,6 +50,29 @@ int gvm_regions_find(const struct gvm_regions *rs, uint64_t start, uint64_t size
 		found = -ERANGE;
 	}
 	return found;
+}
+
+void gvm_regions_forget(struct gvm_regions *rs, uint64_t start, uint64_t end)
+{
+	for (unsigned int i = 0; i < rs->nr; i++) {
+		struct gvm_region *r = &rs->region[i];
+		uint64_t r_end = r->start + r->size, kept = end < r_end ? r_end - end : 0;
+
+		if (start >= end || !overlap(start, end - start, r->start, r->size))
+			continue;
+		if (start <= r->start) {
+			r->offset += r->size - kept;
+			r->start = r_end - kept;
+			r->size = kept;
+		} else if (!kept) {
+			r->size = start - r->start;
+		}
+	}
+}
+
+size_t gvm_slots_bitmap(uint64_t size)
+{
+	return (size / GVM_PAGE + 63) / 64 * 8;
 }
 
 static struct gvm_msg_slot *set_find(struct gvm_slots *s, uint32_t slot)
@@ -122,7 +139,7 @@ int gvm_slots_change(struct gvm_slots *s, const struct gvm_msg_slot *m, uint64_t
 	ops->nr = 0;
 	if (!m->size)
 		return hold(s, m->slot, now_ms);
-	if (!range_ok(m->gpa, m->size) || !range_ok(m->offset, m->size))
+	if (!gvm_range_ok(m->gpa, m->size) || !gvm_range_ok(m->offset, m->size))
 		return -EINVAL;
 	if (old && !may_become(old, m))
 		return -EINVAL;

@@ -13,12 +13,13 @@
 #include "msg.h"
 
 #define GVM_SLOTS_MAX		512
+#define GVM_MEMSLOTS_MAX	(GVM_SLOTS_MAX / GVM_SPACES)	/* of one of them */
 
 /**
  * struct gvm_region - a dsmfs file the guest's memory is in
  * @name:	file name
- * @start:	VMM: address it is mapped at; agent: likewise, its own
- * @size:	bytes
+ * @start:	address it is mapped at
+ * @size:	bytes, 0: it is gone
  * @offset:	of @start in the file (VMM may map a part)
  */
 struct gvm_region {
@@ -28,7 +29,7 @@ struct gvm_region {
 	uint64_t offset;
 };
 
-/* The VMM's host ranges. */
+/* The VMM's host ranges. Numbers are not used again: members know them. */
 struct gvm_regions {
 	struct gvm_region region[GVM_REGIONS_MAX];
 	unsigned int nr;
@@ -57,6 +58,20 @@ int gvm_regions_add(struct gvm_regions *rs, const char *name, uint64_t start, ui
  * regions hold it; -EINVAL if it is empty or wraps.
  */
 int gvm_regions_find(const struct gvm_regions *rs, uint64_t start, uint64_t size);
+
+/**
+ * gvm_regions_forget() - what was mapped in a host range is not there any more
+ * @rs:		regions
+ * @start:	host address, page aligned
+ * @end:	where it ends, page aligned
+ *
+ * A region that is in it is empty then, one that is partly in it is cut. One that has it in the
+ * middle stays as it is.
+ */
+void gvm_regions_forget(struct gvm_regions *rs, uint64_t start, uint64_t end);
+
+/** gvm_slots_bitmap() - bytes of the dirty bitmap of a slot of @size bytes, as KVM has it */
+size_t gvm_slots_bitmap(uint64_t size);
 
 /* The slots of a member that is not the VMM, with deletions held back. */
 struct gvm_slots {

@@ -183,6 +183,18 @@ static const struct gvm_stub_kind *choose(int vm_fd)
 	return kind;
 }
 
+static void log_lacking(void)
+{
+	const char *want = getenv(GVM_STUB_ENV);
+	const char *why = "program, mailbox or eventfd is wanted";
+
+	if (!strcmp(want, gvm_stub_mailbox.name))
+		why = "this kernel's KVM has no KVM_CAP_X86_APIC_MAILBOX (patch 0007)";
+	else if (!strcmp(want, "eventfd"))
+		why = "this kernel's KVM has no KVM_CAP_X86_MAILBOX_EVENTFD (patches 0007, 0008)";
+	gvm_log(GVM_STUB_ENV "=%s: %s", want, why);
+}
+
 int gvm_stub_create(int kvm_fd, int vm_fd, int vcpu_fd, unsigned int id, struct kvm_run *run,
 		    const struct gvm_stub_ops *ops, struct gvm_stub **out)
 {
@@ -190,8 +202,10 @@ int gvm_stub_create(int kvm_fd, int vm_fd, int vcpu_fd, unsigned int id, struct 
 	struct gvm_stub *s;
 	int r = 0;
 
-	if (!kind)
+	if (!kind) {
+		log_lacking();
 		return -EOPNOTSUPP;
+	}
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;

@@ -238,13 +238,14 @@ static int create(struct gvm_stub *s)
 			       (void *)KVM_CAP_MULTI_ADDRESS_SPACE) > 1;
 	s->size = (gvm_image.size + 4095) & ~4095ul;
 	s->slot = (slots - 1 - s->id) | (s->smm ? SMM_SPACE : 0);
-	s->image = mmap(NULL, s->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	s->image = gvm_raw_mmap(NULL, s->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				-1, 0);
 	return s->image == MAP_FAILED ? -errno : 0;
 }
 
 static void destroy(struct gvm_stub *s)
 {
-	munmap(s->image, s->size);
+	gvm_raw_munmap(s->image, s->size);
 }
 
 static void registers(const struct gvm_stub *s, struct kvm_sregs *sregs, struct kvm_regs *regs)

@@ -173,14 +173,16 @@ static int remote_tsc(unsigned int id, uint64_t offset)
 
 int gvm_time_sync(void)
 {
+	unsigned int i, id;
 	uint64_t offset;
-	unsigned int id;
 	int r;
 
 	pthread_mutex_lock(&time_lock);
 	pthread_mutex_lock(&vmm.lock);
-	r = gvm_state_tsc(vmm.m.vcpu[vmm.first_vcpu].fd, KVM_GET_DEVICE_ATTR, &offset);
-	for (id = 0; id < GVM_VCPUS_MAX && !r; id++) {
+	id = vmm.first_vcpu;
+	r = gvm_state_tsc(vmm.m.vcpu[id].fd, KVM_GET_DEVICE_ATTR, &offset);
+	for (i = 0; i < GVM_VCPUS_MAX && !r; i++) {
+		id = i;
 		if (vmm.m.vcpu[id].fd < 0 || id == vmm.first_vcpu)
 			continue;
 		if (vmm.m.vcpu[id].owner)
@@ -191,6 +193,6 @@ int gvm_time_sync(void)
 	pthread_mutex_unlock(&vmm.lock);
 	pthread_mutex_unlock(&time_lock);
 	if (r)
-		gvm_log("%s: TSC of vCPU %u: %s", vmm.conf.vm, id - 1, strerror(-r));
+		gvm_log("%s: TSC of vCPU %u: %s", vmm.conf.vm, id, strerror(-r));
 	return r;
 }

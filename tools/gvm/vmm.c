@@ -5,6 +5,7 @@
  * A request that concerns all members is made here first: what KVM refuses here, the others are
  * not asked. If one of them refuses what was accepted here, the VM cannot go on.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,7 +64,6 @@ void gvm_vmm_init(const char *conf)
 	strcpy(m->vm, vmm.conf.vm);
 	strcpy(m->dir, vmm.conf.dir);
 	m->nr_members = vmm.conf.nr_members;
-	m->nr_vcpus = vmm.conf.nr_vcpus;
 	m->timeout_ms = vmm.conf.timeout_ms;
 }
 
@@ -86,13 +86,21 @@ int64_t gvm_vmm_call(unsigned int member, struct gvm_head *head, const void *dat
 
 /* -- the beginning */
 
+static int link_to(unsigned int i, struct gvm_chan *c)
+{
+	int r = gvm_member_link(&vmm.m, i, c);
+
+	if (r)
+		gvm_chan_close(c);
+	return r;
+}
+
 static int start_member(unsigned int i)
 {
 	struct gvm_msg_peer *p = &vmm.conf.member[i];
 	struct gvm_msg_start start = {
 		.member = i,
 		.nr_members = vmm.conf.nr_members,
-		.nr_vcpus = vmm.conf.nr_vcpus,
 		.timeout_ms = vmm.conf.timeout_ms,
 	};
 	struct gvm_head head = { .type = GVM_MSG_START, .vcpu = GVM_NO_VCPU };
@@ -116,7 +124,7 @@ static int start_member(unsigned int i)
 		r = gvm_rpc_hello(p->addr, p->port, GVM_CHAN_LINK, 0, GVM_NO_VCPU, vmm.conf.vm,
 				  &link);
 	if (!r)
-		r = gvm_member_link(&vmm.m, i, link);
+		r = link_to(i, link);
 	return r;
 }
 
@@ -130,6 +138,19 @@ static int join_members(unsigned int i)
 		return 0;
 	memcpy(peers.member + 1, vmm.conf.member + 1, (i - 1) * sizeof(peers.member[0]));
 	return gvm_vmm_call(i, &head, &peers, sizeof(peers));
+}
+
+static void log_absent(unsigned int i, int error)
+{
+	char addr[INET_ADDRSTRLEN];
+	const char *why = strerror(error), *hint = "";
+
+	if (error == EEXIST)
+		why = "a VM of that name still runs or ends there";
+	if (error == ECONNREFUSED || error == ETIMEDOUT)
+		hint = " (is gvm serve running there?)";
+	inet_ntop(AF_INET, &vmm.conf.member[i].addr, addr, sizeof(addr));
+	gvm_log("%s: server %u does not take part: %s: %s%s", vmm.conf.vm, i, addr, why, hint);
 }
 
 int gvm_vmm_create(int kvm_fd, unsigned long type)
@@ -154,8 +175,7 @@ int gvm_vmm_create(int kvm_fd, unsigned long type)
 		if (!r)
 			r = join_members(i);
 		if (r) {
-			gvm_log("%s: server %u does not take part: %s", vmm.conf.vm, i,
-				strerror(-r));
+			log_absent(i, -r);
 			vmm.m.vm_fd = -1;
 			close(fd);
 			return fail(-r);
@@ -179,13 +199,14 @@ int gvm_vmm_create(int kvm_fd, unsigned long type)
 static int meet_cpuid(struct kvm_cpuid2 *mine)
 {
 	size_t size = sizeof(*mine) + CPUID_MAX * sizeof(mine->entries[0]);
+	const struct gvm_call *call = gvm_call_find(GVM_SCOPE_SYSTEM, KVM_GET_SUPPORTED_CPUID);
 	struct kvm_cpuid2 *ask = calloc(1, size);
 	unsigned int i;
 	int64_t r = 0;
 
 	if (!ask)
 		return -ENOMEM;
-	for (i = 1; i < vmm.m.nr_members && r >= 0; i++) {
+	for (i = 1; i < vmm.m.nr_members; i++) {
 		struct gvm_head head = {
 			.type = GVM_MSG_IOCTL,
 			.vcpu = GVM_NO_VCPU,
@@ -194,8 +215,12 @@ static int meet_cpuid(struct kvm_cpuid2 *mine)
 
 		ask->nent = CPUID_MAX;
 		r = gvm_vmm_call(i, &head, ask, size);
-		if (r >= 0)
-			gvm_mask_cpuid_meet(mine, (void *)vmm.reply.data);
+		if (r < 0)
+			break;
+		if (!vmm.reply.head.len ||
+		    gvm_call_unpack(call, (unsigned long)ask, vmm.reply.data, vmm.reply.head.len))
+			gvm_member_end(&vmm.m, "member %u: malformed CPUID table", i);
+		gvm_mask_cpuid_meet(mine, ask);
 	}
 	free(ask);
 	return r < 0 ? r : 0;
@@ -290,36 +315,55 @@ static int create_vcpu(unsigned int id)
 	return r;
 }
 
+/* Of a slot, NULL if it is beyond what KVM_CAP_NR_MEMSLOTS says. */
+static uint64_t *size_of(uint32_t slot)
+{
+	unsigned int space = slot >> 16, nr = slot & 0xffff;
+
+	return space < GVM_SPACES && nr < GVM_MEMSLOTS_MAX ? &vmm.slot_size[space][nr] : NULL;
+}
+
+static void tell_slot(const struct gvm_msg_slot *msg)
+{
+	unsigned int i;
+	int64_t r;
+
+	for (i = 1; i < vmm.m.nr_members; i++) {
+		struct gvm_head head = { .type = GVM_MSG_SLOT, .vcpu = GVM_NO_VCPU };
+
+		r = gvm_vmm_call(i, &head, msg, sizeof(*msg));
+		if (r < 0)
+			gvm_member_end(&vmm.m, "member %u: slot %#x at %#llx: %s", i, msg->slot,
+				       (unsigned long long)msg->gpa, strerror(-r));
+	}
+}
+
 static int set_slot(const struct kvm_userspace_memory_region *m)
 {
+	uint64_t *size = size_of(m->slot);
 	struct gvm_msg_slot msg = {
 		.slot = m->slot,
 		.flags = m->flags,
 		.gpa = m->guest_phys_addr,
 		.size = m->memory_size,
 	};
-	unsigned int i;
-	int64_t r;
 	int region;
 
+	if (!size) {
+		gvm_log("%s: memory slot %#x: at most %d in an address space", vmm.conf.vm, m->slot,
+			GVM_MEMSLOTS_MAX);
+		return fail(EINVAL);
+	}
 	if (m->memory_size) {
-		region = gvm_ram_region(m->userspace_addr, m->memory_size);
+		region = gvm_ram_region(m->userspace_addr, m->memory_size, &msg.offset);
 		if (region < 0)
 			return fail(-region);
 		msg.region = region;
-		msg.offset = vmm.regions.region[region].offset +
-			     (m->userspace_addr - vmm.regions.region[region].start);
 	}
 	if (gvm_raw_ioctl(vmm.m.vm_fd, KVM_SET_USER_MEMORY_REGION, (void *)m) < 0)
 		return -1;
-	for (i = 1; i < vmm.m.nr_members; i++) {
-		struct gvm_head head = { .type = GVM_MSG_SLOT, .vcpu = GVM_NO_VCPU };
-
-		r = gvm_vmm_call(i, &head, &msg, sizeof(msg));
-		if (r < 0)
-			gvm_member_end(&vmm.m, "member %u: slot %#x at %#llx: %s", i, m->slot,
-				       (unsigned long long)m->guest_phys_addr, strerror(-r));
-	}
+	*size = m->memory_size;
+	tell_slot(&msg);
 	return 0;
 }
 
@@ -352,10 +396,14 @@ static int mirror(const struct gvm_call *call, void *arg)
 /* A page is dirty if any member's vCPUs wrote it. */
 static int dirty_log(const struct gvm_call *call, struct kvm_dirty_log *log)
 {
+	uint64_t *size = size_of(log->slot);
 	unsigned int i, at;
+	size_t bytes;
+	int64_t r;
 
 	if (gvm_raw_ioctl(vmm.m.vm_fd, KVM_GET_DIRTY_LOG, log) < 0)
 		return -1;
+	bytes = size ? gvm_slots_bitmap(*size) : 0;
 	for (i = 1; i < vmm.m.nr_members; i++) {
 		struct gvm_head head = {
 			.type = GVM_MSG_IOCTL,
@@ -363,9 +411,18 @@ static int dirty_log(const struct gvm_call *call, struct kvm_dirty_log *log)
 			.request = call->request,
 		};
 
-		if (gvm_vmm_call(i, &head, log, sizeof(*log)) < 0)
+		r = gvm_vmm_call(i, &head, log, sizeof(*log));
+		if (r == -ENOENT)
 			continue;	/* deleted there already */
-		for (at = 0; at < vmm.reply.head.len; at++)
+		if (r < 0) {
+			gvm_log("%s: member %u: dirty log of slot %#x: %s", vmm.conf.vm, i,
+				log->slot, strerror(-r));
+			return fail(-r);
+		}
+		if (vmm.reply.head.len != bytes)
+			gvm_member_end(&vmm.m, "member %u: dirty log of slot %#x: %u bytes, not %zu",
+				       i, log->slot, vmm.reply.head.len, bytes);
+		for (at = 0; at < bytes; at++)
 			((uint8_t *)log->dirty_bitmap)[at] |= vmm.reply.data[at];
 	}
 	return 0;

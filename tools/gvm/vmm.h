@@ -19,12 +19,13 @@ struct gvm_remote;
  * @m:		the member
  * @conf:	from the launcher
  * @run_dir:	of the VM, where that came from
- * @lock:	one VM request at a time: members see them in one order. Protects the rest
+ * @lock:	one VM request at a time: members see them in one order. Protects the rest, but @regions
  * @vm_chan:	to the other members
  * @nr_vcpus:	created so far
  * @first_vcpu:	id of the first one: the TSC's reference
- * @regions:	the guest's memory
+ * @regions:	the guest's memory; has a lock in ram.c
  * @nr_told:	regions the members know of
+ * @slot_size:	bytes of each slot that is set, by address space and number
  * @reply:	scratch
  */
 struct gvm_vmm {
@@ -37,6 +38,7 @@ struct gvm_vmm {
 	unsigned int first_vcpu;
 	struct gvm_regions regions;
 	unsigned int nr_told;
+	uint64_t slot_size[GVM_SPACES][GVM_MEMSLOTS_MAX];
 	struct gvm_packet reply;
 };
 
@@ -181,10 +183,11 @@ void gvm_ram_unmapped(void *addr, size_t len);
  * gvm_ram_region() - the region that a slot's memory is in; made if there is none
  * @start:	host address
  * @size:	bytes
+ * @offset:	out: of @start in the region
  *
  * Context: vmm.lock held.
- * Return: number, or -errno.
+ * Return: number, or -errno, which was logged.
  */
-int gvm_ram_region(uint64_t start, uint64_t size);
+int gvm_ram_region(uint64_t start, uint64_t size, uint64_t *offset);
 
 #endif

@@ -25,7 +25,7 @@ static size_t ioctl_payload(struct gvm_head *h, uint8_t *payload)
 
 static size_t payload_size(struct gvm_head *h, uint8_t *payload)
 {
-	static const uint16_t sizes[] = { 0, 8, 16, 24, 32, 40, 48, 128, 288, 304 };
+	static const uint16_t sizes[] = { 0, 8, 16, 24, 32, 40, 48, 128, 288, 300 };
 
 	if (h->type == GVM_MSG_IOCTL)
 		return ioctl_payload(h, payload);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mask.h"
+#include "slots.h"
 #include "tap.h"
 
 #define NR	16
@@ -171,6 +172,9 @@ TEST(capabilities)
 	CHECK(gvm_mask_extension(235, 0x1f) == 1);
 	CHECK(gvm_mask_extension(KVM_CAP_IRQ_ROUTING, 4096) == 4096 - 256);
 	CHECK(gvm_mask_extension(KVM_CAP_IRQ_ROUTING, 1024) == 1024);
+	CHECK(gvm_mask_extension(KVM_CAP_NR_MEMSLOTS, 32764) == GVM_SLOTS_MAX / 2);
+	CHECK(gvm_mask_extension(KVM_CAP_NR_MEMSLOTS, 256) == 256 - GVM_VCPUS_MAX);
+	CHECK(gvm_mask_extension(KVM_CAP_NR_MEMSLOTS, 32) == 0);
 	CHECK(gvm_mask_extension(1000, 1) == 0);	/* KVM_CAP_X86_APIC_MAILBOX */
 	CHECK(gvm_mask_extension(1001, 1) == 0);	/* KVM_CAP_X86_MAILBOX_EVENTFD */
 }

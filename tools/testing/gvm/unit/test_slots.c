@@ -49,6 +49,66 @@ TEST(regions_are_limited)
 	CHECK(gvm_regions_add(&rs, "x", GVM_REGIONS_MAX * PG, PG, 0) == -ENOSPC);
 }
 
+static bool is(unsigned int nr, uint64_t start, uint64_t size, uint64_t offset)
+{
+	const struct gvm_region *r = &rs.region[nr];
+
+	return r->size == size * PG &&
+	       (!size || (r->start == start * PG && r->offset == offset * PG));
+}
+
+static void forget(uint64_t start, uint64_t end)
+{
+	gvm_regions_forget(&rs, start * PG, end * PG);
+}
+
+/* At pages 10 to 19 of addresses, 100 to 109 of the file; 20 to 23. */
+static void two_regions(void)
+{
+	memset(&rs, 0, sizeof(rs));
+	CHECK(gvm_regions_add(&rs, "a", 10 * PG, 10 * PG, 100 * PG) == 0);
+	CHECK(gvm_regions_add(&rs, "b", 20 * PG, 4 * PG, 0) == 1);
+}
+
+TEST(what_is_unmapped_is_forgotten)
+{
+	two_regions();
+	forget(10, 20);
+	CHECK(is(0, 0, 0, 0) && is(1, 20, 4, 0));
+	CHECK(gvm_regions_find(&rs, 10 * PG, PG) == -ENOENT);
+	CHECK(gvm_regions_find(&rs, 5 * PG, 10 * PG) == -ENOENT);
+	CHECK(gvm_regions_add(&rs, "c", 5 * PG, 15 * PG, 0) == 2);
+	CHECK(gvm_regions_find(&rs, 10 * PG, PG) == 2);
+	CHECK(rs.nr == 3);
+	forget(0, 100);
+	CHECK(is(0, 0, 0, 0) && is(1, 0, 0, 0) && is(2, 0, 0, 0) && rs.nr == 3);
+}
+
+TEST(a_region_is_cut_at_its_ends)
+{
+	two_regions();
+	forget(5, 12);
+	CHECK(is(0, 12, 8, 102) && is(1, 20, 4, 0));
+	forget(18, 21);
+	CHECK(is(0, 12, 6, 102) && is(1, 21, 3, 1));
+	CHECK(gvm_regions_find(&rs, 12 * PG, 6 * PG) == 0);
+	CHECK(gvm_regions_find(&rs, 12 * PG, 7 * PG) == -ERANGE);
+	CHECK(gvm_regions_find(&rs, 18 * PG, 3 * PG) == -ENOENT);
+}
+
+TEST(a_hole_or_nothing_leaves_a_region)
+{
+	two_regions();
+	forget(11, 19);
+	forget(0, 10);
+	forget(24, 30);
+	forget(15, 15);
+	forget(19, 11);
+	CHECK(is(0, 10, 10, 100) && is(1, 20, 4, 0));
+	CHECK(gvm_slots_bitmap(PG) == 8 && gvm_slots_bitmap(64 * PG) == 8);
+	CHECK(gvm_slots_bitmap(65 * PG) == 16 && !gvm_slots_bitmap(0));
+}
+
 static int set(uint32_t slot, uint64_t gpa, uint64_t size, uint64_t now)
 {
 	struct gvm_msg_slot m = { .slot = slot, .gpa = gpa * PG, .size = size * PG };
