@@ -61,8 +61,19 @@ def test_launcher_killed(c):
 
 
 def test_stop(c):
+    """The one that runs, and not what a launcher that is gone has left its name to."""
     with Agents(c) as a:
         vm = _running(a, "stopped")
+        r = a.gvm("run", "--raw", "--vcpus", "0", "--name", "stopped", "--servers", "10.77.0.1", "--",
+                  "true")
+        assert not r.ok and "runs already" in r.err, f"a second VM of one name: {r.err}"
+        other = c[0].spawn(["sleep", "600"])
+        c[0].sh("mkdir -p /run/gvm/stale; pgrep -xn sleep >/run/gvm/stale/pid", check=True)
+        r = a.gvm("stop", "stale")
+        assert not r.ok and "does not run here" in r.err, r.err
+        c[0].sh("rm -r /run/gvm/stale", check=True)
+        assert not other.done.is_set(), "gvm stop ends a process that is no VMM"
+        other.kill(9)
         r = a.gvm("stop", "stopped", timeout=30)
         assert r.ok, r.err
         _must_end(c, vm)
