@@ -49,9 +49,9 @@ static bool unused(struct page *page, int ours, bool mapped)
 	long known = known_users(page, ours, mapped);
 	bool same;
 
-	smp_rmb();
+	smp_rmb(); /* counted before */
 	same = page_ref_count(page) == known;
-	smp_rmb();
+	smp_rmb(); /* … and after */
 	return same && known == known_users(page, ours, mapped);
 }
 
