@@ -5,8 +5,9 @@ set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 tally=scripts/tally
-part() { name=$1; shift; $tally run "$name" make -s --no-print-directory "$@"; }
-$tally start
+part() { name=$1; shift; $tally run "$name" make -s --no-print-directory "$@" || lost="$lost $name"; }
+lost=
+$tally start || exit 1
 part deps deps
 part lint lint
 part harness harness-test
@@ -41,4 +42,5 @@ if [ -n "${FULL-}" ]; then
 	part kvm-cost kvm-cost
 	part mm-selftests mm-selftests
 fi
+[ -z "$lost" ] || $tally run "unrecorded:$lost" false
 $tally sum

@@ -5,6 +5,7 @@ set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 src=$(scripts/kernel-source.sh) || exit 1
+git ls-files | grep -q . || { echo "git names no files: nothing would be checked"; exit 1; }
 passed=0 failed=0
 check() {
 	name=$1

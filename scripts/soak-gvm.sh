@@ -21,13 +21,14 @@ tried=0
 # shellcheck disable=SC2046 # two words
 while set -- $(in_a_row); [ "$1" -lt "$n" ] && [ "$tried" -lt "$n" ]; do
 	begin=$(date +%s) result=ok
+	rm -rf build/logs/soak
 	tools/testing/qemu/cluster.py run --kernel "$kernel" \
 		--list tools/testing/selftests/gvm/tests.list soak
 	rc=$?
 	[ "$rc" -lt 128 ] || exit "$rc" # ended, not failed
 	if [ "$rc" -gt 0 ]; then
 		result=failed
-		cp -r build/logs/soak "build/logs/soak-$begin"
+		[ ! -d build/logs/soak ] || cp -r build/logs/soak "build/logs/soak-$begin"
 	fi
 	echo "$begin $(git describe --always --dirty) $each $(($(date +%s) - begin)) $result" >>"$record"
 	tried=$((tried + each))

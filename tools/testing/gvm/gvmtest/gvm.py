@@ -65,7 +65,8 @@ class Agents:
         self.running.clear()
         end = time.monotonic() + 10
         for n in self.c.nodes:
-            while n.alive and n.sh("pgrep -x 'gvm|kvmlet|qemu-system-x86'").out.strip():
+            while n.alive and n.sh("pgrep -x 'gvm|kvmlet|qemu-system-x86'; true",
+                                    check=True).out.strip():
                 if time.monotonic() > end:
                     raise AssertionError(f"node {n.index}: survives SIGKILL:\n" + stacks(self.c))
                 time.sleep(0.2)
@@ -110,7 +111,8 @@ class Agents:
             for n in self.c.nodes:
                 if n.alive:
                     left += n.sh("ls /dev/dsm; ls /run/gvm 2>/dev/null; "
-                                 "pgrep -af 'gvm _member|^qemu-|kvmlet' | grep -v pgrep").out
+                                 "pgrep -af 'gvm _member|^qemu-|kvmlet' | grep -v pgrep; true",
+                                 check=True).out
             if not left:
                 return
             time.sleep(0.2)

@@ -31,3 +31,12 @@ def read_from(path: Path, offset: int) -> str:
     with open(path, "rb") as f:
         f.seek(offset)
         return f.read().decode(errors="replace")
+
+
+def read_lines(path: Path, offset: int) -> tuple[str, int]:
+    """The whole lines from there on, and where they end: what is being written comes next time."""
+    with open(path, "rb") as f:
+        f.seek(offset)
+        data = f.read()
+    end = data.rfind(b"\n") + 1
+    return data[:end].decode(errors="replace"), offset + end

@@ -90,6 +90,7 @@ class Node:
         self.release = ""
         self.ready = threading.Event()
         self.dead = threading.Event()
+        self.killed = False  # on purpose
         self._argv = argv
         self._on_barrier = on_barrier
         self._jobs: dict[int, Job] = {}
@@ -244,6 +245,7 @@ class Node:
 
     def kill(self) -> None:
         """Pull the plug."""
+        self.killed = True
         if self._proc:
             spawn.stop(self._proc)
             self.dead.wait(5)

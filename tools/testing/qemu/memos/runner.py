@@ -159,13 +159,11 @@ class Run:
             lost = settle(c, f"end of {t.name}")
             problems += lost
             intact = not lost
-        elif t.kind != "host":
-            problems += [f"node {n.index}: dead" for n in c.nodes if not n.alive]
+        problems += [f"node {n.index}: dead" for n in c.nodes if not n.alive and not n.killed]
         for n in c.nodes:
-            text = dmesg.read_from(n.console, self._seen.get(n.index, 0))
+            text, self._seen[n.index] = dmesg.read_lines(n.console, self._seen.get(n.index, 0))
             outputs[n.console.name] = text
             problems += [f"node {n.index}: log: {x}" for x in dmesg.complaints(text)[:5]]
-            self._seen[n.index] = n.console.stat().st_size
         for f in sorted(c.logs.iterdir()):
             outputs[f.name] = f.read_text(errors="replace")
             f.unlink()

@@ -119,5 +119,5 @@ def read(n: Node, path: str) -> str:
 def no_d_state(c: Cluster) -> None:
     for n in c.nodes:
         if n.alive:
-            out = n.sh("ps -e -o state=,pid=,comm= | grep '^D' || true").out
+            out = n.sh("ps -e -o state=,pid=,comm= | grep '^D' || true", check=True).out
             assert not out.strip(), f"node {n.index}: {out}\n{stacks(n)}"

@@ -67,7 +67,8 @@ def test_killed_traffic(c):
     steady = traffic(c, 0, 90)
     for _ in range(8):
         job = traffic(c, 1, 60, pages=8)
-        time.sleep(0.7)
+        wait_for("traffic starts", 20, lambda j=job: "start" in j.text(17))
+        time.sleep(0.3)
         job.kill(9)
         assert job.wait(10).status == -9
     stop(steady)

@@ -46,7 +46,7 @@ def test_numbers_of_nodes_differ(c):
 
 
 def test_order_differs(c):
-    _disagree(c, f"node=0 peers={A},{B}", f"node=0 peers={B},{A}", "dsm")
+    _disagree(c, f"node=0 peers={A},{B}", f"node=0 peers={B},{A}", "same node number")
 
 
 def test_ports_differ(c):

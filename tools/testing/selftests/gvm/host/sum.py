@@ -32,4 +32,5 @@ def test_sum(c):
     print(f"# the guest used {USED_MB:.0f} MiB; at most, servers kept "
           f"{', '.join(f'{p:.1f}' for p in peak_mb)} MiB, together {together / PAGES_PER_MB:.1f}")
     assert max(peak_mb) < USED_MB - 1, "one server would have been enough"
+    assert together / PAGES_PER_MB > LIMIT_MB * 1.25, "they never held more than one may"
     assert max(peak_mb) <= LIMIT_MB * 1.25 + 0.5
