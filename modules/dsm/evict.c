@@ -286,6 +286,19 @@ void dsm_evict_stop(struct dsm_cluster *c)
 	cancel_work_sync(&c->evict_work);
 }
 
+/* Is there a copy, or, on a node that leaves, a request that may still bring one? */
+static bool is_left(struct dsm_entry *e)
+{
+	bool ret;
+
+	spin_lock_bh(&e->lock);
+	ret = dsm_page_has_copy(&e->core) ||
+	      (READ_ONCE(e->region->cluster->leaving) && e->core.state != DSM_PS_I &&
+	       !dsm_entry_check_answerers(e));
+	spin_unlock_bh(&e->lock);
+	return ret;
+}
+
 /**
  * dsm_page_evict_range() - give up the copies in a range
  * @r:		the region
@@ -315,7 +328,7 @@ int dsm_page_evict_range(struct dsm_region *r, u64 start, u64 nr)
 			index = e->index + 1;
 			if (e->index < end) {
 				evict_one(e, &others, NULL, true);
-				left |= dsm_page_has_copy(&e->core);
+				left |= is_left(e);
 			}
 			dsm_entry_put(e);
 			cond_resched();
@@ -330,7 +343,7 @@ int dsm_page_evict_range(struct dsm_region *r, u64 start, u64 nr)
 }
 
 /**
- * dsm_region_evict_all() - give up every copy, this node leaves
+ * dsm_region_evict_all() - give up every copy, and wait for requests; this node leaves
  * @r:		the region
  * @deadline:	in jiffies
  *
@@ -341,14 +354,8 @@ int dsm_region_evict_all(struct dsm_region *r, unsigned long deadline)
 {
 	int err;
 
-	while (dsm_region_nr_resident(r)) {
+	do {
 		err = dsm_page_evict_range(r, 0, U64_MAX);
-		if (!err)
-			break;
-		if (err != -EBUSY)
-			return err;
-		if (time_after(jiffies, deadline))
-			return -ETIMEDOUT;
-	}
-	return 0;
+	} while (err == -EBUSY && time_before(jiffies, deadline));
+	return err == -EBUSY ? -ETIMEDOUT : err;
 }

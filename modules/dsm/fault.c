@@ -137,7 +137,7 @@ static void fault_end(struct fault_wait *w, bool zero, int err)
  * Is there no one left who could answer?  This is what this node knows: it has no
  * idea whom a home elsewhere waits for.
  */
-static int check_answerers(const struct dsm_entry *e)
+int dsm_entry_check_answerers(const struct dsm_entry *e)
 {
 	struct dsm_cluster *c = e->region->cluster;
 	struct dsm_nodeset need = { .w = { 0 } };
@@ -177,7 +177,7 @@ static int wait_change(struct dsm_entry *e, const struct fault_wait *w)
 	}
 	/* In this order: dsm_engine_view_changed() comes after the view. */
 	prepare_to_wait(&e->wait, &wait, TASK_KILLABLE);
-	err = check_answerers(e);
+	err = dsm_entry_check_answerers(e);
 	if (err) {
 		finish_wait(&e->wait, &wait);
 		put_locked(e);
@@ -255,8 +255,9 @@ static struct dsm_entry *wait_right(struct fault_wait *w, unsigned int flags)
 		}
 		/* The fault that waited in vain has been reported. */
 		if (flags & DSM_GET_RETRY) {
-			err = test_bit(DSM_EF_TIMED_OUT, &e->flags) ? -ETIMEDOUT :
-								      check_answerers(e);
+			err = -ETIMEDOUT;
+			if (!test_bit(DSM_EF_TIMED_OUT, &e->flags))
+				err = dsm_entry_check_answerers(e);
 			if (err) {
 				put_locked(e);
 				return ERR_PTR(err);

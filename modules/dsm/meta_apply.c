@@ -18,6 +18,7 @@
 #include <linux/printk.h>
 #include <linux/slab.h>
 
+#include "backlog.h"
 #include "cluster.h"
 #include "ctrl.h"
 #include "inode.h"
@@ -317,12 +318,27 @@ static void record_locked(struct dsm_meta *m, const struct dsm_op *op)
 	};
 }
 
+/*
+ * The successor of a node that leaves: a directory entry that came may wait for memory, and
+ * whoever asks for the page meanwhile would find that no one ever had it.
+ */
+static void wait_for_moves(struct dsm_cluster *c, u16 leaver)
+{
+	unsigned long deadline = jiffies +
+		msecs_to_jiffies(READ_ONCE(c->knobs.rpc_timeout_ms) / 2);
+
+	while (dsm_backlog_holds(c, leaver) && time_before(jiffies, deadline))
+		schedule_timeout_idle(1);
+}
+
 int dsm_meta_apply(struct dsm_cluster *c, const struct dsm_op *op)
 {
 	struct apply a = { .c = c, .m = c->meta, .op = op };
 	int err = 0;
 	u64 value;
 
+	if (op->type == DSM_OP_REHOME && op->node == c->self)
+		wait_for_moves(c, op->origin);
 	INIT_LIST_HEAD(&a.dead);
 	down_write(&a.m->lock);
 	if (!dsm_meta_is_done(a.m, op, &value)) {

@@ -244,6 +244,25 @@ static int hand_pages_over(struct dsm_cluster *c, unsigned long deadline)
 	return err;
 }
 
+/*
+ * What this node has sent must have arrived: with it goes what the links would send again
+ * once they are back.
+ */
+static int wait_for_links(struct dsm_cluster *c, unsigned long deadline)
+{
+	for (u16 i = 0; i < c->nr_nodes; i++) {
+		struct dsm_node *n = c->node[i];
+		u32 mark = n ? dsm_node_tx_mark(n) : 0;
+
+		while (n && !dsm_node_has_got(n, mark)) {
+			if (time_after(jiffies, deadline))
+				return -ETIMEDOUT;
+			schedule_timeout_idle(1);
+		}
+	}
+	return 0;
+}
+
 int dsm_meta_handover(struct dsm_cluster *c, u16 successor)
 {
 	u32 ms = READ_ONCE(c->knobs.leave_timeout_ms);
@@ -258,5 +277,5 @@ int dsm_meta_handover(struct dsm_cluster *c, u16 successor)
 		err = simple_op(c, DSM_OP_REHOME, successor);
 	if (!err)
 		err = hand_pages_over(c, deadline);
-	return err;
+	return err ?: wait_for_links(c, deadline);
 }

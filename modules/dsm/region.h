@@ -225,6 +225,12 @@ int dsm_page_wait(struct dsm_region *r, u64 index, u8 right, u32 timeout_ms);
 /* Likewise for @us microseconds, then -EAGAIN, and not for memory. */
 int dsm_page_wait_soon(struct dsm_region *r, u64 index, u8 right, u32 us);
 
+/*
+ * Is there someone left who could answer what the record asked for?  With the lock held.
+ * Return: 0, -EIO, -ENOTCONN (not a member any more).
+ */
+int dsm_entry_check_answerers(const struct dsm_entry *e);
+
 /* Start to fetch pages for reading; waits only while too many requests are out. */
 int dsm_page_prefetch(struct dsm_region *r, u64 index, u64 nr);
 void dsm_prefetch_write(struct dsm_region *r, u64 index, u8 user);
