@@ -6,6 +6,7 @@
 #include <linux/loop.h>
 #include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
+#include <pthread.h>
 #include <sys/swap.h>
 
 #include "adopt.h"
@@ -232,6 +233,56 @@ SHARED_TEST(swapped)
 		close(loop);
 	}
 	EXPECT_FILE(NR, 1);
+}
+
+enum { WRITTEN = 8 };
+
+/* To pages that were copied a while ago, in the middle of the adoption. */
+static void *write_late(void *m)
+{
+	pause_us(100000);
+	for (int i = 0; i < WRITTEN; i++)
+		((volatile uint8_t *)m)[i * PG] = 0xee;
+	return NULL;
+}
+
+/* A page that comes in from swap for the copy must not be written to behind it. */
+SHARED_TEST(swapped_and_written)
+{
+	enum { NR = 256 };
+	struct dsm_ioc_place place = { .policy = DSM_PLACE_NODE, .node = 1 };
+	pthread_t t;
+	uint64_t us;
+	uint8_t *m;
+	int loop;
+
+	shared_open(_metadata, self, NR * PG);
+	if (dsm_node == 0) {
+		ASSERT_EQ(0, ioctl(self->fd, DSM_IOC_SET_PLACE, &place)) TH_LOG("%m");
+		ASSERT_EQ(0, swap_on(&loop)) TH_LOG("%m");
+		m = anon_map(NR);
+		fill_pages(m, NR, 1);
+		for (int i = 0; i < 50 && count_swapped(m, WRITTEN) < WRITTEN; i++) {
+			ASSERT_EQ(0, madvise(m, NR * PG, MADV_PAGEOUT));
+			pause_us(20000);
+		}
+		ASSERT_EQ(WRITTEN, count_swapped(m, WRITTEN));
+		ASSERT_EQ(0, pthread_create(&t, NULL, write_late, m));
+		us = now_us();
+		ASSERT_EQ(0, adopt(self->fd, m, NR * PG, 0));
+		us = now_us() - us;
+		ASSERT_EQ(0, pthread_join(t, NULL));
+		ksft_print_msg("adopted in %lu us, written to after 100000\n", us);
+		EXPECT_LT(100000, us);
+		for (int i = 0; i < WRITTEN; i++) {
+			EXPECT_EQ(0xee, m[i * PG]) TH_LOG("page %d: a write is lost", i);
+		}
+		EXPECT_EQ(-1, check_pages(m + WRITTEN * PG, NR - WRITTEN, 1 + WRITTEN));
+		EXPECT_EQ(0, swapoff("/dev/loop0"));
+		EXPECT_EQ(0, ioctl(loop, LOOP_CLR_FD, 0));
+		close(loop);
+	}
+	SYNC();
 }
 
 SHARED_TEST(huge_pages)
