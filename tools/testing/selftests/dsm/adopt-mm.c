@@ -275,7 +275,8 @@ SHARED_TEST(swapped_and_written)
 		ksft_print_msg("adopted in %lu us, written to after 100000\n", us);
 		EXPECT_LT(100000, us);
 		for (int i = 0; i < WRITTEN; i++) {
-			EXPECT_EQ(0xee, m[i * PG]) TH_LOG("page %d: a write is lost", i);
+			EXPECT_EQ(0xee, m[i * PG])
+				TH_LOG("page %d: a write is lost", i);
 		}
 		EXPECT_EQ(-1, check_pages(m + WRITTEN * PG, NR - WRITTEN, 1 + WRITTEN));
 		EXPECT_EQ(0, swapoff("/dev/loop0"));
