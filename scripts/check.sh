@@ -42,5 +42,5 @@ if [ -n "${FULL-}" ]; then
 	part kvm-cost kvm-cost
 	part mm-selftests mm-selftests
 fi
-[ -z "$lost" ] || $tally run "unrecorded:$lost" false
-$tally sum
+# shellcheck disable=SC2086 # words
+$tally sum $lost

@@ -312,7 +312,12 @@ u16 dsm_cluster_master(struct dsm_cluster *c)
 /* A request to leave that its caller has given up goes on, or is taken back. */
 static bool wants_out(struct dsm_cluster *c)
 {
-	return READ_ONCE(c->member.want_leave) || READ_ONCE(c->member.state) > DSM_MS_IN;
+	bool ret;
+
+	mutex_lock(&c->member_lock);
+	ret = dsm_member_wants_out(&c->member);
+	mutex_unlock(&c->member_lock);
+	return ret;
 }
 
 int dsm_cluster_mount(struct dsm_cluster *c)

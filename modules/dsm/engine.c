@@ -347,7 +347,9 @@ static u8 step_once(struct dsm_entry *e, const struct dsm_event *ev,
 		       d ? d->state : DSM_NR_DIR_STATES, out->verdict);
 	if (was_asking && !is_asking(e) && ev->kind == DSM_EK_MSG)
 		dsm_hold_sample(e->region->cluster, e->user, (u32)ev->now_us - e->sent_us);
-	if (is_put(old) && !is_put(e->core.state))
+	if (!is_put(old) && is_put(e->core.state))
+		e->sent_us = ev->now_us;
+	else if (is_put(old) && !is_put(e->core.state))
 		count_eviction(e, (u32)ev->now_us);
 	if (old == DSM_PS_E && e->core.state == DSM_PS_E_AWAY &&
 	    !test_bit(DSM_EF_PREFETCHED, &e->flags))

@@ -103,7 +103,6 @@ static bool evict_one(struct dsm_entry *e, const struct dsm_nodeset *others,
 	    (state == DSM_PS_S || state == DSM_PS_E) &&
 	    dsm_page_is_charged(e->page, memcg) &&
 	    (!__test_and_clear_bit(DSM_EF_USED, &e->flags) || force)) {
-		e->sent_us = (u32)ktime_to_us(ktime_get());
 		asked = !dsm_entry_event_locked(e, DSM_PE_EVICT,
 						pick_target(c, others, e->index +
 							    atomic_read(&c->tid)));

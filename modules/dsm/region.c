@@ -282,19 +282,17 @@ void dsm_region_detach(struct dsm_region *r)
 	}
 }
 
-bool dsm_region_touched(struct dsm_region *r)
-{
-	unsigned long index = 0;
-
-	/* Not xa_empty(): a record for which there was no memory leaves nodes behind. */
-	return xa_find(&r->entries, &index, ULONG_MAX, XA_PRESENT);
-}
-
 u64 dsm_region_next(struct dsm_region *r, u64 index)
 {
 	unsigned long at = index;
 
+	/* Not xa_empty(): a record for which there was no memory leaves nodes behind. */
 	return xa_find(&r->entries, &at, ULONG_MAX, XA_PRESENT) ? at : U64_MAX;
+}
+
+bool dsm_region_touched(struct dsm_region *r)
+{
+	return dsm_region_next(r, 0) != U64_MAX;
 }
 
 u16 dsm_region_home(struct dsm_region *r, u64 index)

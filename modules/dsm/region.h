@@ -39,7 +39,7 @@ struct mem_cgroup;
  * @revoke_work: the revocation
  * @revoke_node: … or in the list of those done at once; has a reference
  * @user:	whom it was asked for, see hold.h
- * @sent_us:	when the request, or the eviction, began, low bits
+ * @sent_us:	when the request, or the PUT, went out, low bits
  * @timer:	of the hold time
  * @timer_armed: there is a reference for it
  * @rcu:	frees the entry

@@ -62,7 +62,7 @@ enum dsm_stat {
 	X(fault_upgrade, "write fault with a copy")			\
 	X(fault_zero, "fault on a page never written")			\
 	X(revoke, "unmap or write-protect, and wait for users")		\
-	X(evict, "giving up a copy, until home agreed")
+	X(evict, "from the offer of a copy until home agreed")
 
 enum dsm_hist {
 #define X(name, text) DSM_HIST_##name,

@@ -18,7 +18,6 @@ struct dsm_node;
 struct dsm_tx;
 struct page;
 
-
 /**
  * struct dsm_transport_ops - a transport
  * @name:	"rdma" or "loop"

@@ -430,6 +430,15 @@ static inline bool dsm_member_is_in(const struct dsm_member *m)
 	       m->state == DSM_MS_LEAVING || m->state == DSM_MS_DONE;
 }
 
+/**
+ * dsm_member_wants_out() - does it leave, has it left, or is it to leave at its turn?
+ * @m:	the machine
+ */
+static inline bool dsm_member_wants_out(const struct dsm_member *m)
+{
+	return m->want_leave || m->state > DSM_MS_IN;
+}
+
 const char *dsm_member_state_name(u8 state);
 const char *dsm_member_msg_name(u8 type);
 const char *dsm_member_event_name(u8 event);

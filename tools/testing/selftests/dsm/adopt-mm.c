@@ -204,10 +204,32 @@ static int count_swapped(const uint8_t *p, size_t pages)
 	return nr;
 }
 
+/* Until @want of them are. Return: how many. */
+static int swap_out(uint8_t *p, size_t pages, int want)
+{
+	int nr = 0;
+
+	for (int i = 0; i < 50 && nr < want; i++) {
+		if (madvise(p, pages * PG, MADV_PAGEOUT))
+			return -errno;
+		pause_us(20000);
+		nr = count_swapped(p, pages);
+	}
+	return nr;
+}
+
+static int swap_off(int loop)
+{
+	int err = swapoff("/dev/loop0") || ioctl(loop, LOOP_CLR_FD, 0) ? -errno : 0;
+
+	close(loop);
+	return err;
+}
+
 SHARED_TEST(swapped)
 {
 	enum { NR = 128 };
-	int loop, nr = 0;
+	int loop, nr;
 	uint8_t *m;
 
 	shared_open(_metadata, self, NR * PG);
@@ -215,11 +237,7 @@ SHARED_TEST(swapped)
 		ASSERT_EQ(0, swap_on(&loop)) TH_LOG("%m");
 		m = anon_map(NR);
 		fill_pages(m, NR, 1);
-		for (int i = 0; i < 50 && nr < NR / 2; i++) {
-			ASSERT_EQ(0, madvise(m, NR * PG, MADV_PAGEOUT));
-			pause_us(20000);
-			nr = count_swapped(m, NR);
-		}
+		nr = swap_out(m, NR, NR / 2);
 		ksft_print_msg("%d of %d pages in swap\n", nr, NR);
 		EXPECT_LT(0, nr);
 		ASSERT_EQ(0, adopt(self->fd, m, NR * PG, 0));
@@ -228,9 +246,7 @@ SHARED_TEST(swapped)
 		/* It is not swapped, whatever is asked for. */
 		madvise(m, NR * PG, MADV_PAGEOUT);
 		EXPECT_EQ(0, count_swapped(m, NR));
-		EXPECT_EQ(0, swapoff("/dev/loop0"));
-		EXPECT_EQ(0, ioctl(loop, LOOP_CLR_FD, 0));
-		close(loop);
+		EXPECT_EQ(0, swap_off(loop));
 	}
 	EXPECT_FILE(NR, 1);
 }
@@ -250,7 +266,6 @@ static void *write_late(void *m)
 SHARED_TEST(swapped_and_written)
 {
 	enum { NR = 256 };
-	struct dsm_ioc_place place = { .policy = DSM_PLACE_NODE, .node = 1 };
 	pthread_t t;
 	uint64_t us;
 	uint8_t *m;
@@ -258,14 +273,11 @@ SHARED_TEST(swapped_and_written)
 
 	shared_open(_metadata, self, NR * PG);
 	if (dsm_node == 0) {
-		ASSERT_EQ(0, ioctl(self->fd, DSM_IOC_SET_PLACE, &place)) TH_LOG("%m");
+		ASSERT_EQ(0, place_on(self->fd, 1));
 		ASSERT_EQ(0, swap_on(&loop)) TH_LOG("%m");
 		m = anon_map(NR);
 		fill_pages(m, NR, 1);
-		for (int i = 0; i < 50 && count_swapped(m, WRITTEN) < WRITTEN; i++) {
-			ASSERT_EQ(0, madvise(m, NR * PG, MADV_PAGEOUT));
-			pause_us(20000);
-		}
+		swap_out(m, NR, NR);
 		ASSERT_EQ(WRITTEN, count_swapped(m, WRITTEN));
 		ASSERT_EQ(0, pthread_create(&t, NULL, write_late, m));
 		us = now_us();
@@ -279,9 +291,7 @@ SHARED_TEST(swapped_and_written)
 				TH_LOG("page %d: a write is lost", i);
 		}
 		EXPECT_EQ(-1, check_pages(m + WRITTEN * PG, NR - WRITTEN, 1 + WRITTEN));
-		EXPECT_EQ(0, swapoff("/dev/loop0"));
-		EXPECT_EQ(0, ioctl(loop, LOOP_CLR_FD, 0));
-		close(loop);
+		EXPECT_EQ(0, swap_off(loop));
 	}
 	SYNC();
 }

@@ -166,14 +166,13 @@ SHARED_TEST(no_write_is_lost)
 SHARED_TEST(timeout_leaves_it_private)
 {
 	enum { NR = 2048 };
-	struct dsm_ioc_place place = { .policy = DSM_PLACE_NODE, .node = 1 };
 	uint64_t start;
 	uint8_t *m;
 	long ms;
 
 	shared_open(_metadata, self, NR * PG);
 	if (dsm_node == 0) {
-		ASSERT_EQ(0, ioctl(self->fd, DSM_IOC_SET_PLACE, &place)) TH_LOG("%m");
+		ASSERT_EQ(0, place_on(self->fd, 1));
 		m = anon_map(NR);
 		fill_pages(m, NR, 1);
 		ms = knob_get("fault_timeout_ms");

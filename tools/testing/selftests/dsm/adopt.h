@@ -40,6 +40,14 @@ static inline int place_interleaved(int fd)
 	return ioctl(fd, DSM_IOC_SET_PLACE, &p) ? -errno : 0;
 }
 
+/* Likewise: all of it is at home on that node. */
+static inline int place_on(int fd, int node)
+{
+	struct dsm_ioc_place p = { .policy = DSM_PLACE_NODE, .node = node };
+
+	return ioctl(fd, DSM_IOC_SET_PLACE, &p) ? -errno : 0;
+}
+
 static inline void fill_pages(uint8_t *p, size_t pages, uint64_t tag)
 {
 	for (size_t i = 0; i < pages; i++)

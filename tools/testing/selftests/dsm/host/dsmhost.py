@@ -116,8 +116,9 @@ def read(n: Node, path: str) -> str:
     return n.exec("cat", path, check=True).out.strip()
 
 
-def no_d_state(c: Cluster) -> None:
-    for n in c.nodes:
+def no_d_state(nodes: list[Node]) -> None:
+    for n in nodes:
         if n.alive:
-            out = n.sh("ps -e -o state=,pid=,comm= | grep '^D' || true", check=True).out
-            assert not out.strip(), f"node {n.index}: {out}\n{stacks(n)}"
+            ps = n.exec("ps", "-e", "-o", "state=,pid=,comm=", check=True).out.splitlines()
+            stuck = [x for x in ps if x.startswith("D")]
+            assert ps and not stuck, f"node {n.index}: {stuck}\n{stacks(n)}"

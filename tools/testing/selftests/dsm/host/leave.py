@@ -26,7 +26,7 @@ def _leave_and_rejoin(c, who):
     for i in others:
         t = stop(jobs[i])
         assert t.max_us < 20_000_000 * pace.patience, f"a fault on node {i} took {t.max_us} us"
-    no_d_state(c)
+    no_d_state(c.nodes)
     c.dsm_down()
 
 

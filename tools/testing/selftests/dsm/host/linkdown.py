@@ -23,7 +23,7 @@ def _outage(c, begin, end, seconds):
     # Every increment is there exactly once: the sums are what their owners counted.
     for i, t in enumerate(done):
         finish(traffic(c, i, 1, pages=32, expected=t.sum), 30)
-    no_d_state(c)
+    no_d_state(c.nodes)
 
 
 def test_carrier(c):

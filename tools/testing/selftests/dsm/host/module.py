@@ -42,7 +42,7 @@ def test_reload_under_traffic(c):
     finish(traffic(c, 1, 1, expected=known), 60)
     t = stop(steady)
     assert t.max_us < 20_000_000 * pace.patience, f"a fault on node 0 took {t.max_us} us"
-    no_d_state(c)
+    no_d_state(c.nodes)
     c.dsm_down()
 
 
