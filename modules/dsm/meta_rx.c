@@ -245,16 +245,23 @@ static int hand_pages_over(struct dsm_cluster *c, unsigned long deadline)
 }
 
 /*
- * What this node has sent must have arrived: with it goes what the links would send again
- * once they are back.
+ * What this node has sent must have arrived at the members: with it goes what the links
+ * would send again once they are back.  A node that is no member has no use for it.
  */
+static bool is_owed(struct dsm_cluster *c, u16 node, u32 mark)
+{
+	struct dsm_view view;
+
+	dsm_cluster_view(c, &view);
+	return dsm_nodeset_has(&view.members, node) && !dsm_node_has_got(c->node[node], mark);
+}
+
 static int wait_for_links(struct dsm_cluster *c, unsigned long deadline)
 {
 	for (u16 i = 0; i < c->nr_nodes; i++) {
-		struct dsm_node *n = c->node[i];
-		u32 mark = n ? dsm_node_tx_mark(n) : 0;
+		u32 mark = c->node[i] ? dsm_node_tx_mark(c->node[i]) : 0;
 
-		while (n && !dsm_node_has_got(n, mark)) {
+		while (c->node[i] && is_owed(c, i, mark)) {
 			if (time_after(jiffies, deadline))
 				return -ETIMEDOUT;
 			schedule_timeout_idle(1);
