@@ -22,7 +22,7 @@
 #include "meta.h"
 
 #define DSM_CTRL_MAGIC		0x4344u
-#define DSM_CTRL_VERSION	1
+#define DSM_CTRL_VERSION	2
 
 enum dsm_ctrl_type {
 	DSM_CTRL_MEMBER,

@@ -89,7 +89,7 @@ enum dsm_member_state {
  * SUSPECT	member -> master: I have lost nodes
  * OFFER	master -> members that stay: may this be the next view?
  * AGREE	-> master: it may
- * VIEW		master -> all: this is the cluster now
+ * VIEW		master -> all, member -> who has missed it: this is the cluster now
  */
 #define DSM_MEMBER_MSGS(X)	\
 	X(STATUS)		\
@@ -168,7 +168,8 @@ struct dsm_view {
  * @reason:	REFUSE: enum dsm_member_reason; STATUS: likewise, if GONE
  * @round:	PROPOSE, ACCEPT, REJECT, RELEASE, first VIEW: number of the
  *		proposal; JOIN, VIEW after it: incarnation of the joiner;
- *		AGREE: number of the view, or a higher one: offer it above that
+ *		OFFER, SUSPECT: number of the sender's present view; AGREE:
+ *		number of the view, or a higher one: offer it above that
  * @view:	STATUS, OFFER, VIEW; PROPOSE: the cluster that is to be
  * @linked:	JOIN: who the sender is linked to; SUSPECT: whom it has lost
  */

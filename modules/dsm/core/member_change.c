@@ -13,7 +13,9 @@
  * number.  An offer is repeated to those that do not answer, as they may not have
  * had the view before it, or not have been members, when it came.  If the master
  * is lost, its offer may have been published or not: so a member that agreed to it
- * has to have a quorum whichever it was.
+ * has to have a quorum whichever it was.  If it was, and some have the view that the
+ * next master has not, they send it that instead of agreeing: a node let in by it is
+ * a member to them, and not to be left out without being lost.
  */
 #include "member_machine.h"
 
@@ -69,10 +71,14 @@ static void conclude(struct dsm_member_ctx *c)
 static void ask(struct dsm_member_ctx *c)
 {
 	struct dsm_member *m = c->m;
+	struct dsm_member_packet *p;
 
 	m->offer_us = c->ev->now_us + DSM_MEMBER_OFFER_US;
-	if (!dsm_member_is_agreed(m))
-		dsm_member_emit_send(c, silent(m), DSM_MM_OFFER)->view = m->next;
+	if (dsm_member_is_agreed(m))
+		return;
+	p = dsm_member_emit_send(c, silent(m), DSM_MM_OFFER);
+	p->view = m->next;
+	p->round = m->view.number;
 }
 
 void dsm_member_offer(struct dsm_member_ctx *c, const struct dsm_view *v)
@@ -177,6 +183,9 @@ u8 dsm_member_on_offer(struct dsm_member_ctx *c, const struct dsm_member_packet 
 	if (v->cluster != m->view.cluster || !is_known(m, node) ||
 	    dsm_nodeset_has(&m->suspects, node))
 		return DSM_V_LATE;
+	/* Others may be members by the view that it has missed: it is to begin with that. */
+	if (dsm_member_tell_missed(c, p->round))
+		return DSM_V_OK;
 	/* Two offer at once, as one of them has not had the last view: one yields. */
 	yields = m->offering && node < m->self && v->number == m->next.number;
 	if (v->number > newest(m) || yields) {

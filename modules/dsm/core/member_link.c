@@ -22,6 +22,15 @@ static u16 next_master(const struct dsm_member *m)
 	return dsm_view_master(&v);
 }
 
+static void tell_suspects(struct dsm_member_ctx *c, u16 to, struct dsm_nodeset who)
+{
+	struct dsm_member_packet *p = dsm_member_emit_send(c, dsm_nodeset_of(to),
+							   DSM_MM_SUSPECT);
+
+	p->linked = who;
+	p->round = c->m->view.number;
+}
+
 /* Members are lost: find who is to tell the others, and whether that may be. */
 void dsm_member_reconsider(struct dsm_member_ctx *c)
 {
@@ -36,8 +45,7 @@ void dsm_member_reconsider(struct dsm_member_ctx *c)
 		return;
 	}
 	if (master != m->self) {
-		dsm_member_emit_send(c, dsm_nodeset_of(master), DSM_MM_SUSPECT)->linked =
-			m->suspects;
+		tell_suspects(c, master, m->suspects);
 		return;
 	}
 	/* Others may have been told that they leave by another's offer. */
@@ -82,6 +90,7 @@ u8 dsm_member_on_suspect(struct dsm_member_ctx *c, const struct dsm_member_packe
 {
 	struct dsm_member *m = c->m;
 	u16 node = c->ev->node, master = dsm_member_master_of(m);
+	bool told;
 
 	if (dsm_nodeset_has(&p->linked, node) ||
 	    dsm_nodeset_next(&p->linked, m->nr_nodes) != DSM_NODE_NONE)
@@ -95,14 +104,15 @@ u8 dsm_member_on_suspect(struct dsm_member_ctx *c, const struct dsm_member_packe
 	if (dsm_nodeset_has(&m->suspects, node) ||
 	    !dsm_nodeset_has(&m->view.members, node))
 		return DSM_V_LATE;
+	/* By its view another may be the master: each would wait for the other. */
+	told = dsm_member_tell_missed(c, p->round);
 	/* This node would be the next master, but does not miss the present one. */
 	if (master != m->self && dsm_nodeset_has(&p->linked, master)) {
-		dsm_member_emit_send(c, dsm_nodeset_of(master), DSM_MM_SUSPECT)->linked =
-			dsm_nodeset_of(node);
+		tell_suspects(c, master, dsm_nodeset_of(node));
 		return DSM_V_OK;
 	}
 	if (master != m->self || dsm_nodeset_has(&p->linked, m->self))
-		return DSM_V_LATE;
+		return told ? DSM_V_OK : DSM_V_LATE;
 	dsm_member_miss(c, p->linked);
 	return DSM_V_OK;
 }

@@ -76,6 +76,7 @@ u8 dsm_member_on_handed(struct dsm_member_ctx *c);
 
 /* member_view.c */
 void dsm_member_publish(struct dsm_member_ctx *c, const struct dsm_view *v, u32 round);
+bool dsm_member_tell_missed(struct dsm_member_ctx *c, u32 number);
 u8 dsm_member_on_view(struct dsm_member_ctx *c, const struct dsm_member_packet *p);
 u8 dsm_member_on_status(struct dsm_member_ctx *c, const struct dsm_member_packet *p);
 

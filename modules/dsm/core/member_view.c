@@ -52,6 +52,9 @@ static void adopt(struct dsm_member_ctx *c, const struct dsm_view *v)
 		m->offering = false;
 		m->widest = v->members;
 		m->common = v->members;
+	} else if (m->offering) {
+		/* It began with an older view: by this one another may be the master. */
+		dsm_member_abandon(c);
 	}
 	m->widest = dsm_nodeset_or(m->widest, &v->members);
 	m->common = dsm_nodeset_and(m->common, &v->members);
@@ -83,6 +86,18 @@ void dsm_member_publish(struct dsm_member_ctx *c, const struct dsm_view *v, u32 
 		p->round = round;
 	}
 	adopt(c, v);
+}
+
+/*
+ * The sender's view is @number: if that is older than this node's, who published this
+ * may be lost, and the sender is told.
+ */
+bool dsm_member_tell_missed(struct dsm_member_ctx *c, u32 number)
+{
+	if (number >= c->m->view.number)
+		return false;
+	dsm_member_emit_send(c, dsm_nodeset_of(c->ev->node), DSM_MM_VIEW)->view = c->m->view;
+	return true;
 }
 
 /* Not for an earlier incarnation, nor of an earlier proposal or offer. */

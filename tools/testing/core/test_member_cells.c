@@ -72,6 +72,8 @@ static struct dsm_member_packet packet(u8 type)
 
 	if (type == DSM_MM_OFFER || type == DSM_MM_VIEW)
 		p.view = view(6, 7, 0, 0);
+	if (type == DSM_MM_OFFER || type == DSM_MM_SUSPECT)
+		p.round = 5;		/* has the same view */
 	if (type == DSM_MM_REFUSE)
 		p.reason = DSM_MR_BUSY;
 	if (type == DSM_MM_SUSPECT)
@@ -251,6 +253,59 @@ TEST(a_number_is_agreed_to_once)
 	message(0, p);
 	agreed_to(0, 8);
 	CHECK(m.view.number == 5);
+}
+
+static void told_view_5(u16 node)
+{
+	CHECK(out.verdict == DSM_V_OK && out.nr == 1);
+	CHECK(dsm_nodeset_has(&out.act[0].to, node) && dsm_nodeset_weight(&out.act[0].to) == 1);
+	CHECK(out.act[0].packet.type == DSM_MM_VIEW && out.act[0].packet.view.number == 5);
+}
+
+TEST(a_view_that_another_has_missed_is_told)
+{
+	struct dsm_member_packet p = packet(DSM_MM_OFFER);
+
+	put_in(DSM_MS_IN);
+	p.round = 4;
+	message(2, p);			/* not agreed to */
+	told_view_5(2);
+	CHECK(!m.next.number);
+	p = packet(DSM_MM_SUSPECT);
+	p.round = 4;			/* whom it takes for the master is none */
+	p.linked = set(8);
+	m.view.members = set(0xf);
+	m.view.leaving = set(2);
+	m.state = DSM_MS_LEAVING;
+	message(2, p);
+	told_view_5(2);
+}
+
+/* Node 0 joins by view 6, which says that it is the master. */
+TEST(an_offer_ends_with_a_view_of_another)
+{
+	struct dsm_member_packet p = packet(DSM_MM_VIEW);
+
+	put_in(DSM_MS_IN);
+	m.view = view(5, 0xe, 0, 0);
+	message(3, packet(DSM_MM_LEAVE));
+	CHECK(m.offering && m.next.number == 6);
+	m.next.number = 7;		/* 6 was used up */
+	p.view = view(6, 0xf, 0, 0);
+	message(2, p);
+	CHECK(m.view.number == 6 && !m.offering);
+}
+
+TEST(who_is_a_member_by_a_view_to_come_may_ask_to_leave)
+{
+	struct dsm_member_packet p = packet(DSM_MM_LEAVE);
+
+	put_in(DSM_MS_IN);
+	m.next = view(6, 0xf, 0, 0);
+	message(3, p);
+	CHECK(out.verdict == DSM_V_OK && out.act[0].packet.type == DSM_MM_REFUSE);
+	m.next.members = set(7);
+	REFUSED(BAD_SENDER, 3, p);
 }
 
 TEST(not_with_a_node_that_is_lost)

@@ -38,6 +38,8 @@
 	  .b = { .broken = 3, .lost = 3 } },
 	{ .name = "m4-late", .nodes = 4, .cold = 8, .share = 128,
 	  .b = { .connect = 3, .broken = 1, .lost = 1 } },
+	{ .name = "+m5-late-crash", .nodes = 5, .cold = 16, .share = 255,
+	  .b = { .connect = 4, .crash = 1, .lost = 1 } },
 	{ .name = "+m3-form-fault", .nodes = 3, .cold = 7, .share = 64,
 	  .b = { .connect = 4, .broken = 1, .lost = 1, .timer = 1 } },
 	{ .name = "+m3-late-fault", .nodes = 3, .cold = 4, .share = 32,

@@ -333,6 +333,23 @@ static void print_step(const struct mworld *w, u16 node,
 	printf("\n");
 }
 
+/* Of whom is no longer named, and not as lost, nothing is looked for any more. */
+static void check_departed(struct mworld *w, const struct dsm_member *old,
+			   const struct dsm_member *m)
+{
+	struct dsm_nodeset left = dsm_nodeset_minus(old->view.members, &m->view.members);
+	u16 node;
+
+	left = dsm_nodeset_minus(left, &m->view.lost);
+	dsm_nodeset_for_each(node, &left) {
+		const struct dsm_member *o = &w->n[node].m;
+
+		if (node != m->self && w->n[node].alive && dsm_member_is_in(o) &&
+		    o->state != DSM_MS_DONE && o->view.cluster == m->view.cluster)
+			fail("a member that has not handed over is taken for one that left");
+	}
+}
+
 static void check_step(struct mworld *w, const struct dsm_member *old,
 		       const struct dsm_member *m, const struct dsm_member_out *out)
 {
@@ -358,6 +375,8 @@ static void check_step(struct mworld *w, const struct dsm_member *old,
 		   m->reason == DSM_MR_LEFT;
 	if (dsm_member_is_in(m) && !dsm_nodeset_has(&m->view.members, m->self))
 		fail("a member that its own view does not name");
+	if (dsm_member_is_in(old) && dsm_member_is_in(m))
+		check_departed(w, old, m);
 }
 
 /*

@@ -152,4 +152,13 @@ MUTATIONS = [
      "\treturn DSM_V_OK;\n"),
     ("joiner-not-linked-to-all", "member_join.c",
      "\tif (!dsm_nodeset_empty(&missing) ||\n", "\tif (dsm_nodeset_weight(&missing) > 8 ||\n"),
+    ("missed-view-not-told", "member_change.c",
+     "\tif (dsm_member_tell_missed(c, p->round))\n\t\treturn DSM_V_OK;\n", ""),
+    ("who-suspects-not-told", "member_link.c",
+     "told = dsm_member_tell_missed(c, p->round);", "told = false;"),
+    ("old-offer-goes-on", "member_view.c",
+     "\t} else if (m->offering) {\n", "\t} else if (!m->view.number) {\n"),
+    ("leaver-unknown-yet", "member_join.c",
+     "\t     dsm_nodeset_has(&m->next.members, c->ev->node))) {\n",
+     "\t     m->want_leave)) {\n"),
 ]

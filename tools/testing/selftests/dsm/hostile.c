@@ -25,6 +25,7 @@
 #include "lib.h"
 
 #define WIRE_VERSION 2	/* DSM_WIRE_VERSION */
+#define CTRL_VERSION 2	/* DSM_CTRL_VERSION */
 #define HEAD		80
 #define STEP_MS		4000
 
@@ -216,7 +217,9 @@ static size_t ctrl_frame(uint8_t type, uint16_t len, uint8_t first_byte)
 	struct ctrl *c = (void *)(buf + HEAD);
 
 	h->len = len;
-	*c = (struct ctrl){ .magic = 0x4344, .version = 1, .type = type, .len = len, .id = 1 };
+	*c = (struct ctrl){
+		.magic = 0x4344, .version = CTRL_VERSION, .type = type, .len = len, .id = 1,
+	};
 	c->body[0] = first_byte;
 	return HEAD + len;
 }
