@@ -582,6 +582,11 @@ int dsm_engine_handle(struct dsm_cluster *c, const struct dsm_msg *m,
 		dsm_count(c, msg_stale);
 		return 0;
 	}
+	/* Of who knows the placement that is to come here. */
+	if (dsm_region_is_frozen(r)) {
+		err = -EAGAIN;
+		goto out;
+	}
 	for (;;) {
 		e = dsm_entry_get(r, m->page, GFP_ATOMIC | __GFP_NOWARN);
 		if (!e)

@@ -225,6 +225,17 @@ static int get_memory(struct dsm_entry *e, const struct fault_wait *w,
 	return err;
 }
 
+/* The master asks the members whether the placement may change: it takes no longer. */
+static int wait_thaw(const struct fault_wait *w, unsigned int flags)
+{
+	if (flags & DSM_GET_NOWAIT)
+		return -EAGAIN;
+	if (time_after(jiffies, w->deadline))
+		return -ETIMEDOUT;
+	schedule_timeout_killable(1);
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
 /*
  * Return: the record, locked, with the right there; ERR_PTR(): not locked, and
  * -EAGAIN if NOWAIT.
@@ -249,6 +260,13 @@ static struct dsm_entry *wait_right(struct fault_wait *w, unsigned int flags)
 			if (flags & DSM_GET_NOWAIT)
 				return ERR_PTR(-EAGAIN);
 			err = dsm_evict_wait_room(c);
+			if (err)
+				return ERR_PTR(err);
+			continue;
+		}
+		if (dsm_region_is_frozen(w->r)) {
+			put_locked(e);
+			err = wait_thaw(w, flags);
 			if (err)
 				return ERR_PTR(err);
 			continue;

@@ -109,8 +109,9 @@ enum dsm_op_type {
 #define DSM_OF_CTIME		0x020
 #define DSM_OF_NOREPLACE	0x040
 #define DSM_OF_APPEND		0x080
-#define DSM_OF_CHECK		0x100	/* PLACE: would it be possible? */
-#define DSM_OF_ALL		0x1ff
+#define DSM_OF_CHECK		0x100	/* PLACE: would it be possible?  Then it stays so */
+#define DSM_OF_ABORT		0x200	/* PLACE: it does not come after all */
+#define DSM_OF_ALL		0x3ff
 
 /**
  * struct dsm_op - a change of the metadata
@@ -298,6 +299,7 @@ int dsm_meta_apply(struct dsm_cluster *c, const struct dsm_op *op);
 bool dsm_meta_is_done(struct dsm_meta *m, const struct dsm_op *op, u64 *value);
 /* The master's work for one op, its own or that of another node. */
 int dsm_meta_serve(struct dsm_cluster *c, struct dsm_op *op);
+int dsm_meta_settle(struct dsm_cluster *c, unsigned long deadline);
 s64 dsm_meta_zap(struct dsm_cluster *c, u32 id, u64 start, u64 end);
 u32 dsm_meta_new_id(struct dsm_meta *m);
 int dsm_meta_rx_snapshot(struct dsm_cluster *c, const void *buf);

@@ -179,26 +179,43 @@ static int apply_attr(struct apply *a, struct dsm_file *f)
 	return 0;
 }
 
-static int apply_place(struct apply *a, struct dsm_file *f)
+/* CHECK: only look whether it would be possible. */
+static int change_place(struct dsm_region *r, const struct dsm_op *op)
 {
-	const struct dsm_op *op = a->op;
-	struct dsm_place *pl;
+	struct dsm_place *pl = kmalloc(sizeof(*pl), GFP_KERNEL | __GFP_NOFAIL);
 	u8 v;
 
-	if (dsm_region_touched(f->region))
-		return -EBUSY;
-	/* Nodes that do not agree on the home of a page would each be it. */
-	pl = kmalloc(sizeof(*pl), GFP_KERNEL | __GFP_NOFAIL);
-	dsm_region_get_place(f->region, pl);
+	dsm_region_get_place(r, pl);
 	v = dsm_place_set(pl, op->start, op->nr ? op->nr : U64_MAX - op->start,
 			  op->policy, op->unit, op->node);
-	/* CHECK: only look whether it would be possible. */
 	if (v == DSM_V_OK && !(op->flags & DSM_OF_CHECK))
-		dsm_region_set_place(f->region, pl);
+		dsm_region_set_place(r, pl);
 	kfree(pl);
 	if (v == DSM_V_OVERFLOW)
 		return -ENOSPC;
 	return v == DSM_V_OK ? 0 : -EINVAL;
+}
+
+/*
+ * Nodes that do not agree on the home of a page would each be it: none is asked for
+ * from CHECK until the change is here, or is not to come.
+ */
+static int apply_place(struct apply *a, struct dsm_file *f)
+{
+	const struct dsm_op *op = a->op;
+	struct dsm_region *r = f->region;
+	int err = 0;
+
+	if (!(op->flags & DSM_OF_ABORT)) {
+		if (op->flags & DSM_OF_CHECK || !dsm_region_is_frozen(r))
+			err = dsm_region_freeze(r, dsm_cluster_master(a->c));
+		if (err)
+			return err;
+		err = change_place(r, op);
+	}
+	if (err || !(op->flags & DSM_OF_CHECK))
+		dsm_region_thaw(r);
+	return err;
 }
 
 static int apply_users(struct apply *a, struct dsm_file *f)
@@ -343,7 +360,7 @@ int dsm_meta_apply(struct dsm_cluster *c, const struct dsm_op *op)
 	down_write(&a.m->lock);
 	if (!dsm_meta_is_done(a.m, op, &value)) {
 		err = apply_locked(&a);
-		if (!err && !(op->flags & DSM_OF_CHECK))
+		if (!err && !(op->flags & (DSM_OF_CHECK | DSM_OF_ABORT)))
 			record_locked(a.m, op);
 	}
 	up_write(&a.m->lock);

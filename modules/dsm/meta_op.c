@@ -210,6 +210,32 @@ static int ask_all(struct dsm_cluster *c, struct dsm_ctrl_head *head, u64 *value
 	return err;
 }
 
+/**
+ * dsm_meta_settle() - wait until nothing is on the way from or to this node, which leaves
+ * @c:		the cluster
+ * @deadline:	in jiffies
+ *
+ * What others have asked by the old placement is to be answered, and what this node has
+ * sent to arrive: with it goes what the links would send again once they are back.
+ * Messages of a link come in order, so the answer to a question says so: one for nothing.
+ *
+ * Context: process; sleeps, rpc_timeout_ms behind the deadline at most.
+ * Return: 0, -ETIMEDOUT, -EINTR.
+ */
+int dsm_meta_settle(struct dsm_cluster *c, unsigned long deadline)
+{
+	struct dsm_ctrl_zap none = { .file = 0 };
+	int err;
+
+	dsm_ctrl_head_init(&none.head, DSM_CTRL_ZAP, sizeof(none));
+	/* Twice: what came before the first answer may have got one itself. */
+	for (int rounds = 0; rounds < 2; rounds++)
+		do {
+			err = ask_all(c, &none.head, NULL);
+		} while (err == -ETIMEDOUT && time_before(jiffies, deadline));
+	return err;
+}
+
 static int apply_at_all(struct dsm_cluster *c, struct dsm_op *op)
 {
 	struct dsm_ctrl_op *w = kmalloc(DSM_CTRL_OP_MAX, GFP_KERNEL | __GFP_NOFAIL);
@@ -365,13 +391,18 @@ static int destroy_if_unused(struct dsm_cluster *c, u32 id)
 	return err < 0 ? err : 0;
 }
 
+/* All look, and keep it possible, before any of them does it. */
 static int do_place(struct dsm_cluster *c, struct dsm_op *op)
 {
 	u32 flags = op->flags;
 	int err;
 
-	op->flags |= DSM_OF_CHECK;
+	op->flags = flags | DSM_OF_CHECK;
 	err = apply_at_all(c, op);
+	if (err) {
+		op->flags = flags | DSM_OF_ABORT;
+		apply_at_all(c, op);
+	}
 	op->flags = flags;
 	return err ? err : apply_at_all(c, op);
 }
@@ -493,7 +524,7 @@ static void readmit_lost(struct dsm_cluster *c, const struct dsm_view *view)
  * dsm_meta_reap() - nodes, or the last files, have gone
  * @c:	the cluster
  *
- * Who has gone uses no files any more.
+ * Who has gone uses no files any more, and changes no placement.
  *
  * Context: process; sleeps.
  */
@@ -508,9 +539,12 @@ void dsm_meta_reap(struct dsm_cluster *c)
 		return;
 	dsm_cluster_view(c, &view);
 	down_write(&m->lock);
-	xa_for_each(&m->files, id, f)
+	xa_for_each(&m->files, id, f) {
 		for (unsigned int i = 0; i < DSM_NODESET_WORDS; i++)
 			f->users.w[i] &= view.members.w[i];
+		if (f->region->frozen_by != dsm_view_master(&view))
+			dsm_region_thaw(f->region);
+	}
 	up_write(&m->lock);
 	if (view.number && dsm_view_master(&view) == c->self) {
 		/* Under RCU in between; ids are not used again. */

@@ -244,32 +244,6 @@ static int hand_pages_over(struct dsm_cluster *c, unsigned long deadline)
 	return err;
 }
 
-/*
- * What this node has sent must have arrived at the members: with it goes what the links
- * would send again once they are back.  A node that is no member has no use for it.
- */
-static bool is_owed(struct dsm_cluster *c, u16 node, u32 mark)
-{
-	struct dsm_view view;
-
-	dsm_cluster_view(c, &view);
-	return dsm_nodeset_has(&view.members, node) && !dsm_node_has_got(c->node[node], mark);
-}
-
-static int wait_for_links(struct dsm_cluster *c, unsigned long deadline)
-{
-	for (u16 i = 0; i < c->nr_nodes; i++) {
-		u32 mark = c->node[i] ? dsm_node_tx_mark(c->node[i]) : 0;
-
-		while (c->node[i] && is_owed(c, i, mark)) {
-			if (time_after(jiffies, deadline))
-				return -ETIMEDOUT;
-			schedule_timeout_idle(1);
-		}
-	}
-	return 0;
-}
-
 int dsm_meta_handover(struct dsm_cluster *c, u16 successor)
 {
 	u32 ms = READ_ONCE(c->knobs.leave_timeout_ms);
@@ -284,5 +258,5 @@ int dsm_meta_handover(struct dsm_cluster *c, u16 successor)
 		err = simple_op(c, DSM_OP_REHOME, successor);
 	if (!err)
 		err = hand_pages_over(c, deadline);
-	return err ?: wait_for_links(c, deadline);
+	return err ?: dsm_meta_settle(c, deadline);
 }

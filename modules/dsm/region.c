@@ -177,6 +177,7 @@ struct dsm_region *dsm_region_create(struct dsm_cluster *c, u32 id, u32 gen,
 	r->id = id;
 	r->gen = gen;
 	r->successor = DSM_NODE_NONE;
+	r->frozen_by = DSM_NODE_NONE;
 	refcount_set(&r->refs, 1);
 	seqlock_init(&r->place_lock);
 	r->place = *place;
@@ -293,6 +294,30 @@ u64 dsm_region_next(struct dsm_region *r, u64 index)
 bool dsm_region_touched(struct dsm_region *r)
 {
 	return dsm_region_next(r, 0) != U64_MAX;
+}
+
+int dsm_region_freeze(struct dsm_region *r, u16 master)
+{
+	WRITE_ONCE(r->frozen_by, master);
+	/* Pairs with the barrier in dsm_region_is_frozen(): one of the two sees the other. */
+	smp_mb();
+	if (!dsm_region_touched(r))
+		return 0;
+	dsm_region_thaw(r);
+	return -EBUSY;
+}
+
+void dsm_region_thaw(struct dsm_region *r)
+{
+	/* Who sees it sees the placement. */
+	smp_store_release(&r->frozen_by, DSM_NODE_NONE);
+}
+
+bool dsm_region_is_frozen(struct dsm_region *r)
+{
+	/* Pairs with the barrier in dsm_region_freeze(). */
+	smp_mb();
+	return smp_load_acquire(&r->frozen_by) != DSM_NODE_NONE;
 }
 
 u16 dsm_region_home(struct dsm_region *r, u64 index)

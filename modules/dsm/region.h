@@ -103,6 +103,8 @@ struct dsm_stream {
  * @dead:	no new accesses; messages are dropped
  * @place_lock:	seqlock for @place: read in any context, written by metadata
  * @place:	which node is home of which page
+ * @frozen_by:	the master that may change @place next, until then no page is asked
+ *		for; else NONE
  * @entries:	index -> struct dsm_entry; lookup under RCU
  * @mapping:	of the inode while there is one here, else NULL; see
  *		dsm_region_attach()
@@ -125,6 +127,7 @@ struct dsm_region {
 	bool dead;
 	seqlock_t place_lock;
 	struct dsm_place place;
+	u16 frozen_by;
 	struct xarray entries;
 	struct address_space *mapping;
 	struct rw_semaphore mapping_lock;
@@ -155,6 +158,11 @@ void dsm_region_detach(struct dsm_region *r);
 
 /* Was any page of it ever touched here? */
 bool dsm_region_touched(struct dsm_region *r);
+/* If not, none is until it is thawed: 0; else -EBUSY.  For the metadata layer. */
+int dsm_region_freeze(struct dsm_region *r, u16 master);
+void dsm_region_thaw(struct dsm_region *r);
+/* To be asked with the record of the page to be touched in place.  Any context. */
+bool dsm_region_is_frozen(struct dsm_region *r);
 void dsm_region_set_place(struct dsm_region *r, const struct dsm_place *place);
 void dsm_region_get_place(struct dsm_region *r, struct dsm_place *place);
 

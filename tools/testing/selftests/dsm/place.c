@@ -132,6 +132,46 @@ DSMFS_TEST(bad_policies)
 	SYNC();
 }
 
+/* A page that is touched while its home is chosen has one home, and one content. */
+DSMFS_TEST(placed_while_touched)
+{
+	const int rounds = 16, pages = 8;
+	int placed = 0;
+
+	for (int i = 0; i < rounds; i++) {
+		struct dsm_ioc_place p = { .policy = DSM_PLACE_NODE, .node = dsm_nodes - 1 };
+
+		shared_open(_metadata, self, pages * PG);
+		pause_us(now_us() % (dsm_node ? 20000 : 10000));
+		if (dsm_node == 0) {
+			bool done = !ioctl(self->fd, DSM_IOC_SET_PLACE, &p);
+
+			ASSERT_TRUE(done || errno == EBUSY) TH_LOG("SET_PLACE: %m");
+			placed += done;
+		} else {
+			for (int k = dsm_node - 1; k < pages; k += dsm_nodes - 1)
+				self->p[k * PG] = i + 1;
+		}
+		SYNC();
+		for (int k = 0; k < pages; k++) {
+			ASSERT_EQ(i + 1, self->p[k * PG]) TH_LOG("round %d page %d", i, k);
+			self->p[k * PG + 1 + dsm_node] = home_of(_metadata, self->fd, k) + 1;
+		}
+		SYNC();
+		for (int k = 0; k < pages; k++) {
+			int home = home_of(_metadata, self->fd, k) + 1;
+
+			for (int n = 0; n < dsm_nodes; n++)
+				ASSERT_EQ(home, self->p[k * PG + 1 + n]);
+		}
+		SYNC();
+		ASSERT_EQ(0, munmap(self->p, pages * PG));
+		close(self->fd);
+	}
+	if (dsm_node == 0)
+		TH_LOG("placed in %d of %d rounds, touched before in the others", placed, rounds);
+}
+
 DSMFS_TEST(rights_move)
 {
 	shared_open(_metadata, self, PG);
