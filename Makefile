@@ -37,6 +37,9 @@ deb-kernel: deps ## Debian packages of the patched kernel, into build/deb; KERNE
 tools: deps ## dsmctl, dsmtop, dsm-bench, gvm, … into build/tools
 	@$(SUB) -C tools OUTPUT=$(O)/tools
 
+tools-check: tools ## the tools' own tests
+	@$(SUB) -C tools check OUTPUT=$(O)/tools
+
 core-test tables: deps
 	@$(SUB) -C $(CORE) $@
 
@@ -62,6 +65,9 @@ fuzz: ## fuzz codecs and state machines
 selftest-programs: deps
 	@$(SUB) -C $(SELFTESTS) OUTPUT=$(O)/selftests
 
+tests-check: selftest-programs ## the selftests' own test: on a tmpfs, and litmus on broken memory
+	@$(SUB) -C $(SELFTESTS) check OUTPUT=$(O)/selftests
+
 coherent-test:
 	@$(MAKE) -s -C modules/coherent-test KDIR=$$(scripts/kdir.sh $(KERNEL))
 
@@ -78,7 +84,10 @@ selftests: modules tools selftest-programs $(TESTMODS) ## all selftests of tests
 gvm-selftests: modules tools ## gvm's tests on emulated servers: [T="name…"] [NODES=] [KERNEL=]
 	@$(CLUSTER) run --list $(GVMTESTS) --kernel $(KERNEL) --cpus $(CPUS) --mem $(MEM) $(if $(NODES),--nodes $(NODES)) $(T)
 
-soak-gvm: modules tools ## N cycles of a guest over two servers: [GVM_SOAK=linux] [KERNEL=]
+ifeq ($(origin KERNEL),file)
+soak-gvm: KERNEL := qemu-patched
+endif
+soak-gvm: modules tools ## N cycles of a guest over two servers: [GVM_SOAK=kvmlet] [KERNEL=]
 	@N=$(N) KERNEL=$(KERNEL) scripts/soak-gvm.sh
 
 cluster: modules ## servers with dsmfs mounted, left running (end: cluster.py down)
@@ -122,6 +131,6 @@ check: ## everything CI runs; FULL=1 adds the long parts
 clean: ## remove build/ (kernels stay in ~/.cache/memos)
 	@rm -rf $(O)
 
-.PHONY: help deps modules kernel deb-kernel tools core-test gvm-unit tables exhaust sim sim-check sim-soak mutate fuzz \
-	selftest-programs coherent-test selftest selftests gvm-selftests soak-gvm cluster harness-test bench pingpong demo demo-gvm lint patches-check \
+.PHONY: help deps modules kernel deb-kernel tools tools-check core-test gvm-unit tables exhaust sim sim-check sim-soak mutate fuzz \
+	selftest-programs tests-check coherent-test selftest selftests gvm-selftests soak-gvm cluster harness-test bench pingpong demo demo-gvm lint patches-check \
 	fault-cost kvm-cost mm-selftests check clean

@@ -17,15 +17,17 @@ part exhaust exhaust
 part sim sim-check
 part mutate mutate
 part modules-stock modules
-part tools tools
+part tools-check tools-check
+part tests-check tests-check
 part selftests-stock selftests
 # The first time the kernel with the patch series is built: 8 to 16 minutes on two cores.
 part modules-patched modules KERNEL=qemu-patched
 part selftests-patched selftest KERNEL=qemu-patched \
 	T="hook adopt adopt-mm coherent mailbox mm gup resident litmus locks stress"
 part selftests-patched-3 selftest KERNEL=qemu-patched NODES=3 T="mm litmus stress"
-part gvm gvm-selftests T="control ends move clock adopted sum soak"
+part gvm gvm-selftests T="control ends move clock adopted sum"
 part gvm-patched gvm-selftests KERNEL=qemu-patched NODES=2 T="adopted boot q35 irqs move"
+part gvm-soak gvm-selftests KERNEL=qemu-patched NODES=2 T=soak GVM_SOAK=linux
 part gvm-patched-3 gvm-selftests KERNEL=qemu-patched NODES=3 T=boot
 part demo-gvm demo-gvm
 part bench bench ARGS=--quick

@@ -1,12 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Cycles of a guest over two servers until N in a row are on record without a failure, several a boot
-# of the servers; GVM_SOAK=linux: of a Linux guest, else kvmlet. What is on record counts: a run that
+# of the servers; GVM_SOAK=kvmlet: of kvmlet, else of Linux. What is on record counts: a run that
 # was ended goes on where it was (remove build/soak to begin anew). It gives up after N cycles.
-# What failed keeps its logs in build/logs/soak-<time>.
+# What failed keeps its logs in build/logs/failed.
 set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
-n=${N:-200} kernel=${KERNEL:-stock} guest=${GVM_SOAK:-kvmlet}
+n=${N:-200} kernel=${KERNEL:-qemu-patched}
+export GVM_SOAK="${GVM_SOAK:-linux}"
+guest=$GVM_SOAK
 each=5 # of host test soak
 cd "$top" || exit 1
 record=build/soak/$guest-$kernel
@@ -21,15 +23,11 @@ tried=0
 # shellcheck disable=SC2046 # two words
 while set -- $(in_a_row); [ "$1" -lt "$n" ] && [ "$tried" -lt "$n" ]; do
 	begin=$(date +%s) result=ok
-	rm -rf build/logs/soak
 	tools/testing/qemu/cluster.py run --kernel "$kernel" \
 		--list tools/testing/selftests/gvm/tests.list soak
 	rc=$?
 	[ "$rc" -lt 128 ] || exit "$rc" # ended, not failed
-	if [ "$rc" -gt 0 ]; then
-		result=failed
-		[ ! -d build/logs/soak ] || cp -r build/logs/soak "build/logs/soak-$begin"
-	fi
+	[ "$rc" = 0 ] || result=failed
 	echo "$begin $(git describe --always --dirty) $each $(($(date +%s) - begin)) $result" >>"$record"
 	tried=$((tried + each))
 done

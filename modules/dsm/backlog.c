@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Messages that cannot be handled yet: for want of a record, or because the metadata
- * has not announced their region here, or no view their sender as a member.  All
+ * Messages that cannot be handled yet: for want of a record, because the metadata
+ * has not announced their region here, or is about to change its placement (frozen), or
+ * no view has announced their sender as a member.  All
  * later ones of that sender wait behind; if the sender was restarted they are dropped.
  */
 #include <linux/mempool.h>
@@ -100,8 +101,8 @@ static bool try_again(struct dsm_backlog *b, struct deferred *d)
 	err = dsm_engine_handle(b->cluster, &d->msg, &d->page,
 				d->has_set ? &d->set : NULL);
 	local_bh_enable();
-	/* There will be memory; what no metadata has announced by then is wrong. */
-	if (err == -ENOMEM || (err == -EAGAIN && time_before(jiffies, d->since + MAX_WAIT_S * HZ)))
+	/* There will be memory, and an end of frost; what no metadata has announced by then is wrong. */
+	if (err == -ENOMEM || err == -EBUSY || (err == -EAGAIN && time_before(jiffies, d->since + MAX_WAIT_S * HZ)))
 		return false;
 	if (err == -EAGAIN)
 		dsm_engine_refuse(b->cluster, &d->msg);

@@ -8,7 +8,8 @@
  *	MEMBER	the membership machines
  *	OP	a node -> master: change the metadata		(answered)
  *	APPLY	master -> member: make the change		(answered)
- *	ZAP	master -> member: make pages zero		(answered)
+ *	ZAP	master -> member: make pages zero; who leaves -> member: none,
+ *		to see that all before it has come		(answered)
  *	BEGIN	master -> joiner: forget all, metadata follows
  *	FILE	master -> joiner: a file
  *	END	master -> joiner: that was all			(answered)

@@ -582,11 +582,6 @@ int dsm_engine_handle(struct dsm_cluster *c, const struct dsm_msg *m,
 		dsm_count(c, msg_stale);
 		return 0;
 	}
-	/* Of who knows the placement that is to come here. */
-	if (dsm_region_is_frozen(r)) {
-		err = -EAGAIN;
-		goto out;
-	}
 	for (;;) {
 		e = dsm_entry_get(r, m->page, GFP_ATOMIC | __GFP_NOWARN);
 		if (!e)
@@ -602,7 +597,13 @@ int dsm_engine_handle(struct dsm_cluster *c, const struct dsm_msg *m,
 		}
 	}
 
-	err = deliver_locked(e, m, page, set);
+	/* Else it is of who knows the placement that is to come here. */
+	if (!dsm_region_is_frozen(r)) {
+		err = deliver_locked(e, m, page, set);
+	} else {
+		err = -EBUSY;
+		dsm_entry_prune_locked(e);
+	}
 	spin_unlock_bh(&e->lock);
 	dsm_entry_put(e);
 out:
@@ -619,7 +620,7 @@ int dsm_engine_rx(struct dsm_cluster *c, const struct dsm_msg *m,
 	dsm_count(c, msg_received);
 	if (!dsm_backlog_holds(c, m->from))
 		err = dsm_engine_handle(c, m, page, set);
-	if (err == -EAGAIN || err == -ENOMEM)
+	if (err == -EAGAIN || err == -ENOMEM || err == -EBUSY)
 		err = dsm_backlog_add(c, m, page, set);
 	return err;
 }

@@ -230,6 +230,8 @@ static int wait_thaw(const struct fault_wait *w, unsigned int flags)
 {
 	if (flags & DSM_GET_NOWAIT)
 		return -EAGAIN;
+	if (!dsm_cluster_is_joined(w->r->cluster))
+		return -ENOTCONN;
 	if (time_after(jiffies, w->deadline))
 		return -ETIMEDOUT;
 	schedule_timeout_killable(1);
@@ -265,6 +267,7 @@ static struct dsm_entry *wait_right(struct fault_wait *w, unsigned int flags)
 			continue;
 		}
 		if (dsm_region_is_frozen(w->r)) {
+			fault_start(w, e);
 			put_locked(e);
 			err = wait_thaw(w, flags);
 			if (err)

@@ -295,7 +295,7 @@ void dsm_meta_close_unused_locked(struct dsm_meta *m, struct dsm_file *f);
 void dsm_meta_reap(struct dsm_cluster *c);
 
 /* Return: 0 or an errno that everyone gets alike, or -ENOMEM. */
-int dsm_meta_apply(struct dsm_cluster *c, const struct dsm_op *op);
+int dsm_meta_apply(struct dsm_cluster *c, u16 from, const struct dsm_op *op);
 bool dsm_meta_is_done(struct dsm_meta *m, const struct dsm_op *op, u64 *value);
 /* The master's work for one op, its own or that of another node. */
 int dsm_meta_serve(struct dsm_cluster *c, struct dsm_op *op);

@@ -33,6 +33,7 @@
  * struct apply - a change being applied
  * @c:		the cluster
  * @m:		its metadata
+ * @from:	the master that says so
  * @op:		the change
  * @dead:	files that no one uses any more
  * @inode:	of the file here, with a reference; or NULL
@@ -42,6 +43,7 @@
 struct apply {
 	struct dsm_cluster *c;
 	struct dsm_meta *m;
+	u16 from;
 	const struct dsm_op *op;
 	struct list_head dead;
 	struct inode *inode;
@@ -206,9 +208,12 @@ static int apply_place(struct apply *a, struct dsm_file *f)
 	struct dsm_region *r = f->region;
 	int err = 0;
 
+	/* The sender's view, or this node's, is yet to come: once it is, all thaw. */
+	if (a->from != dsm_cluster_master(a->c))
+		return -EREMCHG;
 	if (!(op->flags & DSM_OF_ABORT)) {
 		if (op->flags & DSM_OF_CHECK || !dsm_region_is_frozen(r))
-			err = dsm_region_freeze(r, dsm_cluster_master(a->c));
+			err = dsm_region_freeze(r, a->from);
 		if (err)
 			return err;
 		err = change_place(r, op);
@@ -348,9 +353,9 @@ static void wait_for_moves(struct dsm_cluster *c, u16 leaver)
 		schedule_timeout_idle(1);
 }
 
-int dsm_meta_apply(struct dsm_cluster *c, const struct dsm_op *op)
+int dsm_meta_apply(struct dsm_cluster *c, u16 from, const struct dsm_op *op)
 {
-	struct apply a = { .c = c, .m = c->meta, .op = op };
+	struct apply a = { .c = c, .m = c->meta, .from = from, .op = op };
 	int err = 0;
 	u64 value;
 

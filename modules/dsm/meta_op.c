@@ -23,6 +23,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "backlog.h"
 #include "cluster.h"
 #include "ctrl.h"
 #include "membership.h"
@@ -182,8 +183,8 @@ static int collect(struct dsm_cluster *c, struct dsm_call **call, u64 *value)
 			*value = min(*value, got);
 		if (!e || e == -ENOTCONN)
 			continue;
-		if (e != -EBUSY)
-			pr_err_ratelimited("%s: node %u: node %u did not apply a change of the metadata: error %d\n",
+		if (e != -EBUSY && e != -EREMCHG)
+			pr_err_ratelimited("%s: node %u: node %u did not do what was asked about the metadata: error %d\n",
 					   c->name, c->self, n, e);
 		err = err ?: e;
 	}
@@ -198,7 +199,7 @@ static int ask_all(struct dsm_cluster *c, struct dsm_ctrl_head *head, u64 *value
 	int err;
 	u16 n;
 
-	/* This node has applied it. */
+	/* This node does it itself. */
 	call = kcalloc(c->nr_nodes, sizeof(struct dsm_call *),
 		       GFP_KERNEL | __GFP_NOFAIL);
 	dsm_cluster_view(c, &view);
@@ -210,6 +211,17 @@ static int ask_all(struct dsm_cluster *c, struct dsm_ctrl_head *head, u64 *value
 	return err;
 }
 
+static int wait_for_backlog(struct dsm_cluster *c, unsigned long deadline)
+{
+	for (u16 n = 0; n < c->nr_nodes; n++)
+		while (dsm_backlog_holds(c, n)) {
+			if (time_after(jiffies, deadline))
+				return -ETIMEDOUT;
+			schedule_timeout_idle(1);
+		}
+	return 0;
+}
+
 /**
  * dsm_meta_settle() - wait until nothing is on the way from or to this node, which leaves
  * @c:		the cluster
@@ -219,20 +231,23 @@ static int ask_all(struct dsm_cluster *c, struct dsm_ctrl_head *head, u64 *value
  * sent to arrive: with it goes what the links would send again once they are back.
  * Messages of a link come in order, so the answer to a question says so: one for nothing.
  *
- * Context: process; sleeps, rpc_timeout_ms behind the deadline at most.
+ * Context: process; sleeps, up to twice rpc_timeout_ms behind the deadline.
  * Return: 0, -ETIMEDOUT, -EINTR.
  */
 int dsm_meta_settle(struct dsm_cluster *c, unsigned long deadline)
 {
 	struct dsm_ctrl_zap none = { .file = 0 };
-	int err;
+	int err = 0;
 
 	dsm_ctrl_head_init(&none.head, DSM_CTRL_ZAP, sizeof(none));
 	/* Twice: what came before the first answer may have got one itself. */
-	for (int rounds = 0; rounds < 2; rounds++)
+	for (int rounds = 0; rounds < 2 && !err; rounds++) {
 		do {
 			err = ask_all(c, &none.head, NULL);
 		} while (err == -ETIMEDOUT && time_before(jiffies, deadline));
+		if (!err)
+			err = wait_for_backlog(c, deadline);
+	}
 	return err;
 }
 
@@ -242,7 +257,7 @@ static int apply_at_all(struct dsm_cluster *c, struct dsm_op *op)
 	int err;
 
 	op->seq = c->meta->seq + 1;
-	err = dsm_meta_apply(c, op);
+	err = dsm_meta_apply(c, c->self, op);
 	if (!err) {
 		dsm_ctrl_encode_op(w, DSM_CTRL_APPLY, op);
 		err = ask_all(c, &w->head, NULL);
@@ -391,6 +406,16 @@ static int destroy_if_unused(struct dsm_cluster *c, u32 id)
 	return err < 0 ? err : 0;
 }
 
+static bool is_frozen(struct dsm_cluster *c, u32 id)
+{
+	struct dsm_region *r = dsm_region_find(c, id);
+	bool ret = r && dsm_region_is_frozen(r);
+
+	if (r)
+		dsm_region_put(r);
+	return ret;
+}
+
 /* All look, and keep it possible, before any of them does it. */
 static int do_place(struct dsm_cluster *c, struct dsm_op *op)
 {
@@ -399,7 +424,8 @@ static int do_place(struct dsm_cluster *c, struct dsm_op *op)
 
 	op->flags = flags | DSM_OF_CHECK;
 	err = apply_at_all(c, op);
-	if (err) {
+	/* If it is not frozen here the others have not been asked. */
+	if (err && is_frozen(c, op->file)) {
 		op->flags = flags | DSM_OF_ABORT;
 		apply_at_all(c, op);
 	}
@@ -520,11 +546,25 @@ static void readmit_lost(struct dsm_cluster *c, const struct dsm_view *view)
 		dsm_membership_event(c, DSM_ME_REBUILT, node, false);
 }
 
+/* Who has gone changes no placement.  Not under op_mutex: who has that may wait for it. */
+static void thaw_all(struct dsm_cluster *c)
+{
+	struct dsm_meta *m = c->meta;
+	struct dsm_file *f;
+	unsigned long id;
+
+	down_write(&m->lock);
+	xa_for_each(&m->files, id, f)
+		if (f->region->frozen_by != dsm_cluster_master(c))
+			dsm_region_thaw(f->region);
+	up_write(&m->lock);
+}
+
 /**
  * dsm_meta_reap() - nodes, or the last files, have gone
  * @c:	the cluster
  *
- * Who has gone uses no files any more, and changes no placement.
+ * Who has gone uses no files any more.
  *
  * Context: process; sleeps.
  */
@@ -535,16 +575,14 @@ void dsm_meta_reap(struct dsm_cluster *c)
 	struct dsm_file *f;
 	struct dsm_view view;
 
+	thaw_all(c);
 	if (mutex_lock_killable(&m->op_mutex))
 		return;
 	dsm_cluster_view(c, &view);
 	down_write(&m->lock);
-	xa_for_each(&m->files, id, f) {
+	xa_for_each(&m->files, id, f)
 		for (unsigned int i = 0; i < DSM_NODESET_WORDS; i++)
 			f->users.w[i] &= view.members.w[i];
-		if (f->region->frozen_by != dsm_view_master(&view))
-			dsm_region_thaw(f->region);
-	}
 	up_write(&m->lock);
 	if (view.number && dsm_view_master(&view) == c->self) {
 		/* Under RCU in between; ids are not used again. */

@@ -42,9 +42,11 @@ static int rx_op(struct rx *rx, u64 *value)
 	if (!dsm_ctrl_decode_op(w, op)) {
 		err = -EPROTO;
 	} else if (w->head.type == DSM_CTRL_APPLY) {
-		err = dsm_cluster_is_joined(rx->c) ? dsm_meta_apply(rx->c, op) :
+		err = dsm_cluster_is_joined(rx->c) ? dsm_meta_apply(rx->c, rx->from, op) :
 						     -ENOTCONN;
-	} else if (op->type == DSM_OP_DESTROY) {
+	} else if (op->type == DSM_OP_DESTROY ||
+		   op->flags & (DSM_OF_CHECK | DSM_OF_ABORT)) {
+		/* The master's own. */
 		err = -EPERM;
 	} else {
 		op->origin = rx->from;

@@ -104,7 +104,7 @@ struct dsm_stream {
  * @place_lock:	seqlock for @place: read in any context, written by metadata
  * @place:	which node is home of which page
  * @frozen_by:	the master that may change @place next, until then no page is asked
- *		for; else NONE
+ *		for; else NONE; written under dsm_meta.lock
  * @entries:	index -> struct dsm_entry; lookup under RCU
  * @mapping:	of the inode while there is one here, else NULL; see
  *		dsm_region_attach()
@@ -310,7 +310,8 @@ void dsm_engine_view_changed(struct dsm_cluster *c);
  * @page:	its data; NULL afterwards if it was taken
  * @set:	its nodes, may be NULL
  *
- * Context: BH disabled.  Return: 0, -EPROTO, or -EAGAIN / -ENOMEM: try again later.
+ * Context: BH disabled.  Return: 0, -EPROTO, or -EAGAIN, -ENOMEM, -EBUSY (frozen): try
+ * again later.
  */
 int dsm_engine_handle(struct dsm_cluster *c, const struct dsm_msg *m,
 		      struct page **page, const struct dsm_nodeset *set);

@@ -304,6 +304,8 @@ int gvm_mask_extension(long cap, int value)
 	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL:
 	case CAP_DIRTY_LOG_RING_WITH_BITMAP:
 	case KVM_CAP_BINARY_STATS_FD:
+	/* XCR0's components by one server's word; without it that is CPUID's. */
+	case KVM_CAP_SYS_ATTRIBUTES:
 	/* Registers in kvm_run beyond the head that travels. */
 	case KVM_CAP_SYNC_REGS:
 	/* An EOI that one server only sees. */
@@ -347,6 +349,34 @@ int gvm_mask_extension(long cap, int value)
 	}
 }
 
+static bool is_flags(long cap)
+{
+	switch (cap) {
+	case KVM_CAP_ADJUST_CLOCK:
+	case KVM_CAP_X2APIC_API:
+	case KVM_CAP_X86_DISABLE_EXITS:
+	case KVM_CAP_X86_BUS_LOCK_EXIT:
+	case KVM_CAP_SET_GUEST_DEBUG2:
+	case KVM_CAP_EXIT_HYPERCALL:
+	case KVM_CAP_PMU_CAPABILITY:
+	case KVM_CAP_DISABLE_QUIRKS2:
+	case KVM_CAP_X86_NOTIFY_VMEXIT:
+	case CAP_VM_TYPES:
+		return true;
+	default:
+		return false;
+	}
+}
+
+int gvm_mask_extension_meet(long cap, int mine, int other)
+{
+	if (mine <= 0 || other <= 0)
+		return 0;
+	if (is_flags(cap))
+		return mine & other;
+	return mine < other ? mine : other;
+}
+
 int gvm_mask_msr_ok(unsigned int index)
 {
 	if (index == MSR_KVM_WALL_CLOCK || index == MSR_KVM_SYSTEM_TIME)
@@ -364,6 +394,16 @@ static bool in_list(uint32_t index, const struct kvm_msr_list *list)
 		if (list->indices[i] == index)
 			return true;
 	return false;
+}
+
+void gvm_mask_msrs_meet(struct kvm_msr_list *mine, const struct kvm_msr_list *other)
+{
+	uint32_t i, kept = 0;
+
+	for (i = 0; i < mine->nmsrs; i++)
+		if (in_list(mine->indices[i], other))
+			mine->indices[kept++] = mine->indices[i];
+	mine->nmsrs = kept;
 }
 
 void gvm_mask_features(struct kvm_msrs *msrs, const struct kvm_msr_list *features)

@@ -44,6 +44,23 @@ void gvm_mask_cpuid_meet(struct kvm_cpuid2 *mine, const struct kvm_cpuid2 *other
 int gvm_mask_extension(long cap, int value);
 
 /**
+ * gvm_mask_extension_meet() - what two servers' KVM_CHECK_EXTENSION say together
+ * @cap:	KVM_CAP_*
+ * @mine:	what one said
+ * @other:	what the other said, -errno as 0
+ *
+ * Return: the flags that both have if the capability is a set of flags, else the lower number.
+ */
+int gvm_mask_extension_meet(long cap, int mine, int other);
+
+/**
+ * gvm_mask_msrs_meet() - keep in @mine only the MSRs that @other has as well
+ * @mine:	from KVM_GET_MSR_INDEX_LIST, changed in place
+ * @other:	another server's list
+ */
+void gvm_mask_msrs_meet(struct kvm_msr_list *mine, const struct kvm_msr_list *other);
+
+/**
  * gvm_mask_msr_ok() - may an MSR be in KVM_GET_MSR_INDEX_LIST?
  * @index:	MSR
  *

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Member 0: what the VMM asks of /dev/kvm and of its VM.
+ * Member 0: what the VMM asks of its VM.
  *
  * A request that concerns all members is made here first: what KVM refuses here, the others are
  * not asked. If one of them refuses what was accepted here, the VM cannot go on.
@@ -19,7 +19,6 @@
 #include "state.h"
 #include "vmm.h"
 
-#define CPUID_MAX	256
 #define X2APIC_BIT	(1u << 21)
 
 struct gvm_vmm vmm = { .m.vm_fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -193,96 +192,6 @@ int gvm_vmm_create(int kvm_fd, unsigned long type)
 	return fd;
 }
 
-/* -- /dev/kvm */
-
-/* What all servers can do. The lock is held. */
-static int meet_cpuid(struct kvm_cpuid2 *mine)
-{
-	size_t size = sizeof(*mine) + CPUID_MAX * sizeof(mine->entries[0]);
-	const struct gvm_call *call = gvm_call_find(GVM_SCOPE_SYSTEM, KVM_GET_SUPPORTED_CPUID);
-	struct kvm_cpuid2 *ask = calloc(1, size);
-	unsigned int i;
-	int64_t r = 0;
-
-	if (!ask)
-		return -ENOMEM;
-	for (i = 1; i < vmm.m.nr_members; i++) {
-		struct gvm_head head = {
-			.type = GVM_MSG_IOCTL,
-			.vcpu = GVM_NO_VCPU,
-			.request = KVM_GET_SUPPORTED_CPUID,
-		};
-
-		ask->nent = CPUID_MAX;
-		r = gvm_vmm_call(i, &head, ask, size);
-		if (r < 0)
-			break;
-		if (!vmm.reply.head.len ||
-		    gvm_call_unpack(call, (unsigned long)ask, vmm.reply.data, vmm.reply.head.len))
-			gvm_member_end(&vmm.m, "member %u: malformed CPUID table", i);
-		gvm_mask_cpuid_meet(mine, ask);
-	}
-	free(ask);
-	return r < 0 ? r : 0;
-}
-
-static int supported_cpuid(int fd, struct kvm_cpuid2 *arg)
-{
-	int r = gvm_raw_ioctl(fd, KVM_GET_SUPPORTED_CPUID, arg);
-
-	if (r < 0)
-		return r;
-	gvm_mask_cpuid(arg);
-	if (!gvm_vmm_active())
-		return r;
-	pthread_mutex_lock(&vmm.lock);
-	r = meet_cpuid(arg);
-	pthread_mutex_unlock(&vmm.lock);
-	return r < 0 ? fail(-r) : 0;
-}
-
-static int msr_list(int fd, struct kvm_msr_list *list)
-{
-	unsigned int i, nr = 0;
-	int r = gvm_raw_ioctl(fd, KVM_GET_MSR_INDEX_LIST, list);
-
-	if (r < 0)
-		return r;
-	for (i = 0; i < list->nmsrs; i++)
-		if (gvm_mask_msr_ok(list->indices[i]))
-			list->indices[nr++] = list->indices[i];
-	list->nmsrs = nr;
-	return r;
-}
-
-static int extension(int fd, unsigned long request, void *arg)
-{
-	int value = gvm_raw_ioctl(fd, request, arg);
-	long cap = (long)arg;
-
-	if (value < 0)
-		return value;
-	if ((cap == KVM_CAP_NR_VCPUS || cap == KVM_CAP_MAX_VCPUS) && value < GVM_VCPUS_MAX)
-		return GVM_VCPUS_MAX;
-	return gvm_mask_extension(cap, value);
-}
-
-int gvm_vmm_system(int fd, unsigned long request, void *arg)
-{
-	switch ((uint32_t)request) {
-	case KVM_CREATE_VM:
-		return gvm_vmm_create(fd, (unsigned long)arg);
-	case KVM_CHECK_EXTENSION:
-		return extension(fd, request, arg);
-	case KVM_GET_SUPPORTED_CPUID:
-		return supported_cpuid(fd, arg);
-	case KVM_GET_MSR_INDEX_LIST:
-		return msr_list(fd, arg);
-	default:
-		return gvm_raw_ioctl(fd, request, arg);
-	}
-}
-
 /* -- the VM */
 
 static int create_vcpu(unsigned int id)
@@ -448,7 +357,7 @@ static int special(const struct gvm_call *call, void *arg)
 	case KVM_GET_DIRTY_LOG:
 		return dirty_log(call, arg);
 	case KVM_CHECK_EXTENSION:
-		return extension(vmm.m.vm_fd, call->request, arg);
+		return gvm_vmm_extension(vmm.m.vm_fd, (long)arg);
 	case KVM_IOEVENTFD:
 		r = gvm_doorbell_request(arg);
 		return r ? fail(-r) : 0;

@@ -55,11 +55,20 @@ void gvm_vmm_init(const char *conf);
 /** gvm_vmm_active() - is there a VM that is ours? */
 bool gvm_vmm_active(void);
 
-/** gvm_vmm_create() - KVM_CREATE_VM: here and on all servers */
+/** gvm_vmm_create() - KVM_CREATE_VM: here and on all servers. Context: vmm.lock held. */
 int gvm_vmm_create(int kvm_fd, unsigned long type);
 
-/** gvm_vmm_system() - a request on /dev/kvm */
+/** gvm_vmm_system() - a request on /dev/kvm; see system.c */
 int gvm_vmm_system(int fd, unsigned long request, void *arg);
+
+/**
+ * gvm_vmm_extension() - KVM_CHECK_EXTENSION: what all servers can do and may span them
+ * @fd:		/dev/kvm or the VM
+ * @cap:	KVM_CAP_*
+ *
+ * Context: vmm.lock held; asks the other members, once for each capability.
+ */
+int gvm_vmm_extension(int fd, long cap);
 
 /** gvm_vmm_ioctl() - a request on the VM */
 int gvm_vmm_ioctl(int fd, unsigned long request, void *arg);

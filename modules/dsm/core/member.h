@@ -167,7 +167,7 @@ struct dsm_view {
  * @state:	STATUS: enum dsm_member_state of the sender
  * @reason:	REFUSE: enum dsm_member_reason; STATUS: likewise, if GONE
  * @round:	PROPOSE, ACCEPT, REJECT, RELEASE, first VIEW: number of the
- *		proposal; JOIN, VIEW after it: incarnation of the joiner;
+ *		proposal; JOIN, VIEW after it: incarnation of the joiner, or 0;
  *		OFFER, SUSPECT: number of the sender's present view; AGREE:
  *		number of the view, or a higher one: offer it above that
  * @view:	STATUS, OFFER, VIEW; PROPOSE: the cluster that is to be
@@ -285,11 +285,11 @@ struct dsm_member_out {
  * @state:	enum dsm_member_state
  * @reason:	GONE: why; else why the last request was refused
  * @want_leave:	a request to leave waits for its turn
- * @offering:	this node has offered @next; else @offerer has
+ * @offering:	this node offers @next
  * @self:	this node
  * @nr_nodes:	configured nodes
  * @candidate:	VOTED: who has the vote
- * @offerer:	who has offered @next
+ * @offerer:	who has offered @next, this node included
  * @admitted:	whom this node has let in by the present view, or DSM_NODE_NONE
  * @pending:	master: who joins just now, or DSM_NODE_NONE
  * @incarnation: of this node

@@ -89,6 +89,7 @@ void dsm_member_offer(struct dsm_member_ctx *c, const struct dsm_view *v)
 	m->next = *v;
 	m->next.number = number;
 	m->offering = true;
+	m->offerer = m->self;
 	dsm_nodeset_clear(&m->agreed);
 	ask(c);
 	if (dsm_member_is_agreed(m))
@@ -162,12 +163,6 @@ static u8 agree_to_enter(struct dsm_member_ctx *c, const struct dsm_view *v)
 	return DSM_V_OK;
 }
 
-static bool is_known(const struct dsm_member *m, u16 node)
-{
-	return dsm_nodeset_has(&m->view.members, node) ||
-	       dsm_nodeset_has(&m->next.members, node);
-}
-
 u8 dsm_member_on_offer(struct dsm_member_ctx *c, const struct dsm_member_packet *p)
 {
 	struct dsm_member *m = c->m;
@@ -180,7 +175,7 @@ u8 dsm_member_on_offer(struct dsm_member_ctx *c, const struct dsm_member_packet 
 		return DSM_V_BAD_FIELD;
 	if (!dsm_member_is_in(m))
 		return agree_to_enter(c, v);
-	if (v->cluster != m->view.cluster || !is_known(m, node) ||
+	if (v->cluster != m->view.cluster || !dsm_nodeset_has(&m->widest, node) ||
 	    dsm_nodeset_has(&m->suspects, node))
 		return DSM_V_LATE;
 	/* Others may be members by the view that it has missed: it is to begin with that. */

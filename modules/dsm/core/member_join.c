@@ -109,7 +109,7 @@ u8 dsm_member_on_leave(struct dsm_member_ctx *c)
 	/* The view that makes this node the master, or that one a member, may be yet to come. */
 	if (!dsm_member_is_in(m) ||
 	    (!dsm_nodeset_has(&m->view.members, c->ev->node) &&
-	     dsm_nodeset_has(&m->next.members, c->ev->node))) {
+	     dsm_nodeset_has(&m->widest, c->ev->node))) {
 		refuse(c, DSM_MR_NOT_MASTER);
 		return DSM_V_OK;
 	}

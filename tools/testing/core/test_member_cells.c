@@ -296,15 +296,44 @@ TEST(an_offer_ends_with_a_view_of_another)
 	CHECK(m.view.number == 6 && !m.offering);
 }
 
+/* Node 3 was offered as a member, then another offer came that left it out. */
+TEST(who_may_be_a_member_may_offer)
+{
+	struct dsm_member_packet p = packet(DSM_MM_OFFER);
+
+	put_in(DSM_MS_IN);
+	p.view = view(6, 0xf, 0, 0);
+	message(0, p);
+	agreed_to(0, 6);
+	p.view = view(7, 6, 0, 1);
+	message(2, p);
+	agreed_to(2, 7);
+	p.view = view(8, 0xe, 0, 1);
+	message(3, p);
+	agreed_to(3, 8);
+}
+
+/* What it has offered itself it has not agreed to with another. */
+TEST(an_own_offer_is_nobody_elses)
+{
+	struct dsm_member_packet p = packet(DSM_MM_OFFER);
+
+	put_in(DSM_MS_IN);
+	message(0, p);
+	agreed_to(0, 6);
+	event(DSM_ME_LINK_LOST, 0, false);
+	CHECK(m.offering && m.offerer == SELF && m.next.number == 7);
+}
+
 TEST(who_is_a_member_by_a_view_to_come_may_ask_to_leave)
 {
 	struct dsm_member_packet p = packet(DSM_MM_LEAVE);
 
 	put_in(DSM_MS_IN);
-	m.next = view(6, 0xf, 0, 0);
+	m.widest = set(0xf);
 	message(3, p);
 	CHECK(out.verdict == DSM_V_OK && out.act[0].packet.type == DSM_MM_REFUSE);
-	m.next.members = set(7);
+	m.widest = set(7);
 	REFUSED(BAD_SENDER, 3, p);
 }
 

@@ -159,6 +159,6 @@ MUTATIONS = [
     ("old-offer-goes-on", "member_view.c",
      "\t} else if (m->offering) {\n", "\t} else if (!m->view.number) {\n"),
     ("leaver-unknown-yet", "member_join.c",
-     "\t     dsm_nodeset_has(&m->next.members, c->ev->node))) {\n",
+     "\t     dsm_nodeset_has(&m->widest, c->ev->node))) {\n",
      "\t     m->want_leave)) {\n"),
 ]

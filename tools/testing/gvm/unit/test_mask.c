@@ -212,3 +212,31 @@ TEST(features)
 	gvm_mask_features(&m.head, &list.head);
 	CHECK(m.head.nmsrs == 0);
 }
+
+TEST(capabilities_of_two_servers)
+{
+	CHECK(gvm_mask_extension_meet(KVM_CAP_NR_MEMSLOTS, 500, 300) == 300);
+	CHECK(gvm_mask_extension_meet(KVM_CAP_NR_MEMSLOTS, 300, 500) == 300);
+	CHECK(gvm_mask_extension_meet(KVM_CAP_X86_DISABLE_EXITS, 0xd, 0x6) == 0x4);
+	CHECK(gvm_mask_extension_meet(KVM_CAP_X86_DISABLE_EXITS, 0x1, 0x2) == 0);
+	CHECK(gvm_mask_extension_meet(KVM_CAP_SPLIT_IRQCHIP, 1, 1) == 1);
+	CHECK(gvm_mask_extension_meet(KVM_CAP_SPLIT_IRQCHIP, 1, 0) == 0);
+	CHECK(gvm_mask_extension_meet(KVM_CAP_SPLIT_IRQCHIP, 1, -22) == 0);
+	CHECK(gvm_mask_extension_meet(KVM_CAP_EXIT_HYPERCALL, -1, 1) == 0);
+}
+
+TEST(msrs_of_two_servers)
+{
+	struct {
+		struct kvm_msr_list head;
+		uint32_t index[3];
+	} mine = { .head.nmsrs = 3, .index = { 0x10, 0x174, 0xc0000080 } },
+	  other = { .head.nmsrs = 2, .index = { 0xc0000080, 0x10 } };
+
+	gvm_mask_msrs_meet(&mine.head, &other.head);
+	CHECK(mine.head.nmsrs == 2);
+	CHECK(mine.index[0] == 0x10 && mine.index[1] == 0xc0000080);
+	other.head.nmsrs = 0;
+	gvm_mask_msrs_meet(&mine.head, &other.head);
+	CHECK(mine.head.nmsrs == 0);
+}

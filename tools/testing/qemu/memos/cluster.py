@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import dataclass
 from errno import ETIMEDOUT
+from pathlib import Path
 from typing import Optional
 
 from . import BUILD, TOP, ClusterError, initramfs, kernel, node, spawn, tsc
@@ -20,6 +21,23 @@ APPEND = ("console=ttyS0,115200 loglevel=7 panic=-1 no_timer_check nokaslr mitig
 # interrupt in between pushes it, and what returns to it dies (seen: a double fault in SLUB's
 # fast path, EFLAGS half of RAX). Linux does without that instruction.
 TCG_CPU = "max,-cx16"
+
+
+KEEP = 10  # directories of runs that are over
+
+
+def age(path: Path) -> float:
+    """For a directory that another run may have removed."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0
+
+
+def _prune(clusters: Path) -> None:
+    over = [d for d in clusters.glob("run-*") if not Path(f"/proc/{d.name[4:]}").exists()]
+    for d in sorted(over, key=age)[:-KEEP]:
+        shutil.rmtree(d, ignore_errors=True)
 
 
 @dataclass
@@ -88,6 +106,7 @@ class Cluster:
     # -- life
 
     def up(self) -> "Cluster":
+        _prune(self.dir.parent)
         shutil.rmtree(self.dir, ignore_errors=True)
         self.logs.mkdir(parents=True)
         self._down.clear()

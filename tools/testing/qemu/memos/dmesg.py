@@ -10,7 +10,7 @@ BAD = re.compile(
     r"|blocked for more than|possible (circular|recursive|irq lock)|inconsistent lock state"
     r"|INFO: (task|rcu|trying to register non-static key|suspicious)|suspicious RCU usage"
     r"|KASAN:|UBSAN:|ODEBUG:|soft lockup|hard LOCKUP|detected stall|workqueue lockup"
-    r"|refcount_t:|list_(add|del) corruption|Call Trace:"
+    r"|Marking (TSC|clocksource)|refcount_t:|list_(add|del) corruption|Call Trace:"
     r"|lock held when returning|bad unlock balance|sleeping function called|stack-protector"
     r"|double free|Object padding overwritten|Bad page|page allocation failure|segfault at")
 

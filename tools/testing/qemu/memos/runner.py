@@ -5,13 +5,17 @@ import shutil
 import signal
 import time
 import traceback
+from pathlib import Path
 from typing import Optional
 from unittest import SkipTest
 
 from . import BUILD, ClusterError, dmesg, kmemleak, tap
-from .cluster import Cluster
+from .cluster import Cluster, age
 from .manifest import Test
 from .pace import pace
+
+KEEP = 10  # logs of failures, of each test
+
 
 class TestTimeout(Exception):
     """A host-driven test took longer than its manifest line allows."""
@@ -110,6 +114,20 @@ def settle(c: Cluster, mark: str) -> list[str]:
     return problems
 
 
+def _keep(log: Path, name: str) -> Path:
+    """Of a failure: the next run of the test writes to the same place."""
+    failures = log.parent / "failed"
+    kept = failures / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    try:
+        shutil.copytree(log, kept, dirs_exist_ok=True)
+    except OSError as e:  # shutil.Error is one
+        print(f"     {kept}: {e}")
+        return log
+    for old in sorted(failures.glob(f"{name}-*"), key=age)[:-KEEP]:
+        shutil.rmtree(old, ignore_errors=True)
+    return kept
+
+
 class Run:
     """One run over many tests; keeps a cluster between tests that suit it."""
 
@@ -178,6 +196,9 @@ class Run:
             problems = self._one(t, outputs)
         except ClusterError as e:
             problems = [str(e)]
+            for n in self.cluster.nodes if self.cluster else []:
+                if n.console.exists():
+                    outputs[n.console.name] = n.console.read_text(errors="replace")
             self.close()
         log = BUILD / "logs" / t.name
         shutil.rmtree(log, ignore_errors=True)
@@ -200,6 +221,7 @@ class Run:
         for p in problems[:20]:
             print(f"     {p}")
         if problems:
+            log = _keep(log, f"{t.name}-{self.variant}-{t.nodes}")
             print(f"     logs: {log}", flush=True)
         for s in skips:
             if s != "all":

@@ -43,7 +43,7 @@ def test_vmm_killed(c):
     with Agents(c) as a:
         vm = _running(a, "vmmkill")
         c[0].sh("exec pkill -9 -x kvmlet", check=True)
-        _must_end(c, vm)
+        _must_end(c, vm, "ended by signal 9")
         a.nothing_left()
         _again(a, c)
 
@@ -77,7 +77,7 @@ def test_stop(c):
         other.kill(9)
         r = a.gvm("stop", "stopped", timeout=30)
         assert r.ok, r.err
-        _must_end(c, vm)
+        _must_end(c, vm, "ended by signal 15")
         a.nothing_left()
         _again(a, c)
 

@@ -8,6 +8,6 @@ from vms import boot  # noqa: E402
 
 
 def test_q35(c):
-    o = boot(c, "q35", ["cpus", "blk", "net", "reboot"], 900, boots=2, turns=10, machine="q35",
+    o = boot(c, "q35", ["cpus", "blk", "net", "rng", "reboot"], 900, boots=2, turns=10, machine="q35",
              append="loglevel=7")
     assert "ACPI: MCFG" in o.console.text(), f"no PCI Express: {o.console.path}"

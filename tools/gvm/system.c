@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Member 0: what the VMM asks of /dev/kvm.
+ *
+ * What KVM can do is what it can do on all servers. Before there is a VM no other server is known,
+ * and the answer is this one's.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mask.h"
+#include "raw.h"
+#include "vmm.h"
+
+#define CPUID_MAX	256
+#define MSR_LIST_MAX	4096
+#define CAPS_MAX	1024
+
+/* What the other members said, met: asked for once. Under vmm.lock. */
+static struct {
+	bool known;
+	int value;
+} others[CAPS_MAX];
+
+static int fail(int error)
+{
+	errno = error;
+	return -1;
+}
+
+static int64_t ask(unsigned int member, const struct gvm_call *call, const void *payload, size_t len)
+{
+	struct gvm_head head = {
+		.type = GVM_MSG_IOCTL,
+		.vcpu = GVM_NO_VCPU,
+		.request = call->request,
+	};
+
+	return gvm_vmm_call(member, &head, payload, len);
+}
+
+/* @arg: for the answer, of @size bytes. */
+static int64_t ask_list(unsigned int member, const struct gvm_call *call, void *arg, size_t size)
+{
+	int64_t r = ask(member, call, arg, size);
+
+	if (r >= 0 && (!vmm.reply.head.len ||
+		       gvm_call_unpack(call, (unsigned long)arg, vmm.reply.data,
+				       vmm.reply.head.len)))
+		gvm_member_end(&vmm.m, "member %u: malformed answer to %s", member, call->name);
+	return r;
+}
+
+/* The lock is held. */
+static int meet_cpuid(struct kvm_cpuid2 *mine)
+{
+	const struct gvm_call *call = gvm_call_find(GVM_SCOPE_SYSTEM, KVM_GET_SUPPORTED_CPUID);
+	size_t size = sizeof(*mine) + CPUID_MAX * sizeof(mine->entries[0]);
+	struct kvm_cpuid2 *other = calloc(1, size);
+	int64_t r = 0;
+
+	if (!other)
+		return -ENOMEM;
+	for (unsigned int i = 1; i < vmm.m.nr_members && r >= 0; i++) {
+		other->nent = CPUID_MAX;
+		r = ask_list(i, call, other, size);
+		if (r >= 0)
+			gvm_mask_cpuid_meet(mine, other);
+	}
+	free(other);
+	return r < 0 ? r : 0;
+}
+
+/* The lock is held. */
+static int meet_msrs(struct kvm_msr_list *mine)
+{
+	const struct gvm_call *call = gvm_call_find(GVM_SCOPE_SYSTEM, KVM_GET_MSR_INDEX_LIST);
+	size_t size = sizeof(*mine) + MSR_LIST_MAX * sizeof(mine->indices[0]);
+	struct kvm_msr_list *other = calloc(1, size);
+	int64_t r = 0;
+
+	if (!other)
+		return -ENOMEM;
+	for (unsigned int i = 1; i < vmm.m.nr_members && r >= 0; i++) {
+		other->nmsrs = MSR_LIST_MAX;
+		r = ask_list(i, call, other, size);
+		if (r >= 0)
+			gvm_mask_msrs_meet(mine, other);
+	}
+	free(other);
+	return r < 0 ? r : 0;
+}
+
+/* The lock is held. */
+static int meet_extension(long cap, int mine)
+{
+	const struct gvm_call *call = gvm_call_find(GVM_SCOPE_VM, KVM_CHECK_EXTENSION);
+	uint64_t payload = cap;
+	int64_t r;
+
+	if (cap < 0 || cap >= CAPS_MAX)
+		return mine;
+	if (!others[cap].known) {
+		others[cap].value = INT_MAX;
+		for (unsigned int i = 1; i < vmm.m.nr_members; i++) {
+			r = ask(i, call, &payload, sizeof(payload));
+			others[cap].value = gvm_mask_extension_meet(cap, others[cap].value, r);
+		}
+		others[cap].known = true;
+	}
+	return gvm_mask_extension_meet(cap, mine, others[cap].value);
+}
+
+int gvm_vmm_extension(int fd, long cap)
+{
+	int value = gvm_raw_ioctl(fd, KVM_CHECK_EXTENSION, (void *)cap);
+
+	if (value < 0)
+		return value;
+	if (value && gvm_vmm_active())
+		value = meet_extension(cap, value);
+	if ((cap == KVM_CAP_NR_VCPUS || cap == KVM_CAP_MAX_VCPUS) && value < GVM_VCPUS_MAX)
+		return GVM_VCPUS_MAX;
+	return gvm_mask_extension(cap, value);
+}
+
+static int supported_cpuid(int fd, struct kvm_cpuid2 *arg)
+{
+	int r = gvm_raw_ioctl(fd, KVM_GET_SUPPORTED_CPUID, arg);
+
+	if (r < 0)
+		return r;
+	gvm_mask_cpuid(arg);
+	r = gvm_vmm_active() ? meet_cpuid(arg) : 0;
+	return r < 0 ? fail(-r) : 0;
+}
+
+static int msr_list(int fd, struct kvm_msr_list *list)
+{
+	unsigned int i, nr = 0;
+	int r = gvm_raw_ioctl(fd, KVM_GET_MSR_INDEX_LIST, list);
+
+	if (r < 0)
+		return r;
+	for (i = 0; i < list->nmsrs; i++)
+		if (gvm_mask_msr_ok(list->indices[i]))
+			list->indices[nr++] = list->indices[i];
+	list->nmsrs = nr;
+	r = gvm_vmm_active() ? meet_msrs(list) : 0;
+	return r < 0 ? fail(-r) : 0;
+}
+
+static int locked(int fd, unsigned long request, void *arg)
+{
+	switch ((uint32_t)request) {
+	case KVM_CREATE_VM:
+		return gvm_vmm_create(fd, (unsigned long)arg);
+	case KVM_CHECK_EXTENSION:
+		return gvm_vmm_extension(fd, (long)arg);
+	case KVM_GET_SUPPORTED_CPUID:
+		return supported_cpuid(fd, arg);
+	default:
+		return msr_list(fd, arg);
+	}
+}
+
+int gvm_vmm_system(int fd, unsigned long request, void *arg)
+{
+	int r, saved;
+
+	switch ((uint32_t)request) {
+	case KVM_CREATE_VM:
+	case KVM_CHECK_EXTENSION:
+	case KVM_GET_SUPPORTED_CPUID:
+	case KVM_GET_MSR_INDEX_LIST:
+		pthread_mutex_lock(&vmm.lock);
+		r = locked(fd, request, arg);
+		saved = errno;
+		pthread_mutex_unlock(&vmm.lock);
+		errno = saved;
+		return r;
+	default:
+		return gvm_raw_ioctl(fd, request, arg);
+	}
+}
