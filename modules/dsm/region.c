@@ -309,7 +309,7 @@ int dsm_region_freeze(struct dsm_region *r, u16 master)
 
 void dsm_region_thaw(struct dsm_region *r)
 {
-	/* Who sees it sees the placement. */
+	/* Pairs with dsm_region_is_frozen(): who sees it sees the placement. */
 	smp_store_release(&r->frozen_by, DSM_NODE_NONE);
 }
 
@@ -317,6 +317,7 @@ bool dsm_region_is_frozen(struct dsm_region *r)
 {
 	/* Pairs with the barrier in dsm_region_freeze(). */
 	smp_mb();
+	/* Pairs with dsm_region_thaw(). */
 	return smp_load_acquire(&r->frozen_by) != DSM_NODE_NONE;
 }
 

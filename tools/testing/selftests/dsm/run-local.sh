@@ -1,10 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# run-local.sh BUILD [PROGRAM [NODES]]: run the tests without a cluster, NODES
-# (2 and 3) processes over one tmpfs directory: this tests the tests.
+# run-local.sh BUILD [PROGRAM [NODES]]: run the tests without a cluster, NODES (3)
+# processes over one tmpfs directory: this tests the tests.
 set -u
 build=${1:?usage: run-local.sh BUILD [PROGRAM [NODES]]}
-here=$(cd "$(dirname "$0")" && pwd)
 failed=0
 
 one() {
@@ -37,9 +36,9 @@ one() {
 }
 
 # The others need dsm.ko, or a kernel with the patches, or would set knobs of this one.
-programs=${2-$(cd "$here" && ls ./*.c | sed 's/.c$//' | grep -v "lib$\|traffic$\|hostile$\|ckring$\|coherent$\|mailbox$\|adopt\|hook$\|failinject$\|failstorm$")}
+programs=${2-fs fs-names gup litmus locks mm stress}
 for p in $programs; do
-	for n in ${3-2 3}; do
+	for n in ${3-3}; do
 		one "$build/$(basename "$p")" "$n"
 	done
 done
