@@ -27,11 +27,17 @@ def notified(c) -> int:
                for n in c.nodes)
 
 
-def boot(c, name, tests, timeout, **kw) -> run.Outcome:
-    """One Linux over all servers, a CPU on each, that runs these tests and powers off."""
+def boot(c, name, tests, timeout, begun=None, **kw) -> run.Outcome:
+    """
+    One Linux over all servers, a CPU on each, that runs these tests and powers off.
+    begun: called once it has been started
+    """
     with Agents(c) as a:
         g = guest.Linux(c.kernel, tests, cpus=c.nr_nodes, **kw)
-        o = check(c, a.linux(name, g), timeout, BACKTRACES if "nmi" in tests else "")
+        vm = a.linux(name, g)
+        if begun:
+            begun()
+        o = check(c, vm, timeout, BACKTRACES if "nmi" in tests else "")
         a.nothing_left()
         assert o.boots == g.boots, f"booted {o.boots} times, not {g.boots}: {o.console.path}"
         return o
