@@ -101,8 +101,9 @@ static bool try_again(struct dsm_backlog *b, struct deferred *d)
 	err = dsm_engine_handle(b->cluster, &d->msg, &d->page,
 				d->has_set ? &d->set : NULL);
 	local_bh_enable();
-	/* There will be memory, and an end of frost; what no metadata has announced by then is wrong. */
-	if (err == -ENOMEM || err == -EBUSY || (err == -EAGAIN && time_before(jiffies, d->since + MAX_WAIT_S * HZ)))
+	/* There will be memory, and a thaw; what no metadata has announced by then is wrong. */
+	if (err == -ENOMEM || err == -EBUSY ||
+	    (err == -EAGAIN && time_before(jiffies, d->since + MAX_WAIT_S * HZ)))
 		return false;
 	if (err == -EAGAIN)
 		dsm_engine_refuse(b->cluster, &d->msg);
@@ -142,6 +143,16 @@ static void try_all(struct work_struct *work)
 bool dsm_backlog_holds(struct dsm_cluster *c, u16 from)
 {
 	return READ_ONCE(c->backlog->nr[from]);
+}
+
+int dsm_backlog_wait(struct dsm_cluster *c, u16 from, unsigned long deadline)
+{
+	while (dsm_backlog_holds(c, from)) {
+		if (time_after(jiffies, deadline))
+			return -ETIMEDOUT;
+		schedule_timeout_idle(1);
+	}
+	return 0;
 }
 
 bool dsm_backlog_has_reserve(struct dsm_cluster *c)

@@ -31,6 +31,9 @@ int dsm_backlog_add(struct dsm_cluster *c, const struct dsm_msg *m,
 /** dsm_backlog_holds() - does a message of that sender wait?  Then the next one has to. */
 bool dsm_backlog_holds(struct dsm_cluster *c, u16 from);
 
+/** dsm_backlog_wait() - until it does not, at most to @deadline (jiffies): 0, -ETIMEDOUT; sleeps */
+int dsm_backlog_wait(struct dsm_cluster *c, u16 from, unsigned long deadline);
+
 /** dsm_backlog_has_reserve() - is there memory to put messages off?  Else no frame is taken. */
 bool dsm_backlog_has_reserve(struct dsm_cluster *c);
 

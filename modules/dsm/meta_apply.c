@@ -349,8 +349,7 @@ static void wait_for_moves(struct dsm_cluster *c, u16 leaver)
 	unsigned long deadline = jiffies +
 		msecs_to_jiffies(READ_ONCE(c->knobs.rpc_timeout_ms) / 2);
 
-	while (dsm_backlog_holds(c, leaver) && time_before(jiffies, deadline))
-		schedule_timeout_idle(1);
+	dsm_backlog_wait(c, leaver, deadline);
 }
 
 int dsm_meta_apply(struct dsm_cluster *c, u16 from, const struct dsm_op *op)

@@ -211,17 +211,6 @@ static int ask_all(struct dsm_cluster *c, struct dsm_ctrl_head *head, u64 *value
 	return err;
 }
 
-static int wait_for_backlog(struct dsm_cluster *c, unsigned long deadline)
-{
-	for (u16 n = 0; n < c->nr_nodes; n++)
-		while (dsm_backlog_holds(c, n)) {
-			if (time_after(jiffies, deadline))
-				return -ETIMEDOUT;
-			schedule_timeout_idle(1);
-		}
-	return 0;
-}
-
 /**
  * dsm_meta_settle() - wait until nothing is on the way from or to this node, which leaves
  * @c:		the cluster
@@ -245,8 +234,8 @@ int dsm_meta_settle(struct dsm_cluster *c, unsigned long deadline)
 		do {
 			err = ask_all(c, &none.head, NULL);
 		} while (err == -ETIMEDOUT && time_before(jiffies, deadline));
-		if (!err)
-			err = wait_for_backlog(c, deadline);
+		for (u16 n = 0; n < c->nr_nodes && !err; n++)
+			err = dsm_backlog_wait(c, n, deadline);
 	}
 	return err;
 }
@@ -552,10 +541,12 @@ static void thaw_all(struct dsm_cluster *c)
 	struct dsm_meta *m = c->meta;
 	struct dsm_file *f;
 	unsigned long id;
+	u16 master;
 
 	down_write(&m->lock);
+	master = dsm_cluster_master(c);
 	xa_for_each(&m->files, id, f)
-		if (f->region->frozen_by != dsm_cluster_master(c))
+		if (f->region->frozen_by != master)
 			dsm_region_thaw(f->region);
 	up_write(&m->lock);
 }

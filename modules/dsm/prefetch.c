@@ -41,7 +41,8 @@ static bool prefetch_one(struct dsm_region *r, u64 index, u8 right, u8 user, u32
 		return false;
 	spin_lock_bh(&e->lock);
 	if (!test_bit(DSM_EF_DEAD, &e->flags) && e->core.state == DSM_PS_I &&
-	    !dsm_region_is_frozen(r) && dsm_evict_has_room(c) && (!untouched || !e->dir || dsm_dir_idle(e->dir))) {
+	    !dsm_region_is_frozen(r) && dsm_evict_has_room(c) &&
+	    (!untouched || !e->dir || dsm_dir_idle(e->dir))) {
 		/* Before the answer, which may be here when the call returns. */
 		__set_bit(DSM_EF_PREFETCHED, &e->flags);
 		e->user = user;

@@ -298,13 +298,16 @@ bool dsm_region_touched(struct dsm_region *r)
 
 int dsm_region_freeze(struct dsm_region *r, u16 master)
 {
-	WRITE_ONCE(r->frozen_by, master);
-	/* Pairs with the barrier in dsm_region_is_frozen(): one of the two sees the other. */
-	smp_mb();
-	if (!dsm_region_touched(r))
-		return 0;
-	dsm_region_thaw(r);
-	return -EBUSY;
+	int err = 0;
+
+	/* Who makes a record has had the lock before, and is seen, or has it later, and sees. */
+	xa_lock_bh(&r->entries);
+	if (dsm_region_touched(r))
+		err = -EBUSY;
+	else
+		WRITE_ONCE(r->frozen_by, master);
+	xa_unlock_bh(&r->entries);
+	return err;
 }
 
 void dsm_region_thaw(struct dsm_region *r)
@@ -315,8 +318,6 @@ void dsm_region_thaw(struct dsm_region *r)
 
 bool dsm_region_is_frozen(struct dsm_region *r)
 {
-	/* Pairs with the barrier in dsm_region_freeze(). */
-	smp_mb();
 	/* Pairs with dsm_region_thaw(). */
 	return smp_load_acquire(&r->frozen_by) != DSM_NODE_NONE;
 }

@@ -161,7 +161,7 @@ bool dsm_region_touched(struct dsm_region *r);
 /* If not, none is until it is thawed: 0; else -EBUSY.  For the metadata layer. */
 int dsm_region_freeze(struct dsm_region *r, u16 master);
 void dsm_region_thaw(struct dsm_region *r);
-/* To be asked with the record of the page to be touched in place.  Any context. */
+/* To be asked once the record of the page is there, with its lock.  Any context. */
 bool dsm_region_is_frozen(struct dsm_region *r);
 void dsm_region_set_place(struct dsm_region *r, const struct dsm_place *place);
 void dsm_region_get_place(struct dsm_region *r, struct dsm_place *place);

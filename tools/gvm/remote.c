@@ -57,12 +57,6 @@ void gvm_remote_unmapped(void *addr, size_t len)
 	}
 }
 
-static int fail(int error)
-{
-	errno = error;
-	return -1;
-}
-
 static void lost(unsigned int id, int error)
 {
 	gvm_member_end(&vmm.m, "vCPU %u on member %u: %s", id, vmm.m.vcpu[id].owner,
@@ -184,7 +178,7 @@ static int run(unsigned int id, struct gvm_remote *r, enum gvm_msg_type type)
 	    page->io.data_offset + (p->head.len - GVM_RUN_HEAD) <= vmm.m.run_size)
 		memcpy((char *)page + page->io.data_offset, p->data + GVM_RUN_HEAD,
 		       p->head.len - GVM_RUN_HEAD);
-	return p->head.result < 0 ? fail(-p->head.result) : (int)p->head.result;
+	return p->head.result < 0 ? gvm_fail(-p->head.result) : (int)p->head.result;
 }
 
 /* When it left the guest, with errno as it was. */
@@ -212,7 +206,7 @@ static int complete_here(unsigned int id)
 	int ret = gvm_member_complete(&vmm.m, id), error = gvm_remote_mask(id, true);
 
 	ret = error ?: ret;
-	return ret < 0 ? fail(-ret) : ret;
+	return ret < 0 ? gvm_fail(-ret) : ret;
 }
 
 /* A kick must not end it, or it would never be done: gvm_complete() returns soon. */
@@ -254,7 +248,7 @@ static int set_mask(unsigned int id, struct gvm_remote *r, const struct kvm_sign
 	int ret = 0;
 
 	if (m && m->len != 8)
-		return fail(EINVAL);
+		return gvm_fail(EINVAL);
 	r->has_mask = m != NULL;
 	sigemptyset(&r->mask);
 	if (m)
@@ -262,7 +256,7 @@ static int set_mask(unsigned int id, struct gvm_remote *r, const struct kvm_sign
 	sigdelset(&r->mask, GVM_SIGNAL);
 	if (!vmm.m.vcpu[id].owner)
 		ret = gvm_remote_mask(id, true);
-	return ret ? fail(-ret) : 0;
+	return ret ? gvm_fail(-ret) : 0;
 }
 
 static int forward(unsigned int id, struct gvm_remote *r, const struct gvm_call *call, void *arg)
@@ -279,24 +273,24 @@ static int forward(unsigned int id, struct gvm_remote *r, const struct gvm_call 
 
 	len = gvm_call_pack(call, (unsigned long)arg, p->data, sizeof(p->data));
 	if (len < 0)
-		return fail(-len);
+		return gvm_fail(-len);
 	ret = gvm_rpc_call(r->chan[vmm.m.vcpu[id].owner], &head, p->data, len, p,
 			   &(int64_t) { 0 });
 	if (!ret && p->head.result >= 0)
 		ret = gvm_call_unpack(call, (unsigned long)arg, p->data, p->head.len);
 	if (ret)
 		lost(id, -ret);
-	return p->head.result < 0 ? fail(-p->head.result) : (int)p->head.result;
+	return p->head.result < 0 ? gvm_fail(-p->head.result) : (int)p->head.result;
 }
 
 static int refuse(const struct gvm_call *call, unsigned long request)
 {
 	if (!call) {
 		gvm_log("%s: unknown KVM request %#lx on a vCPU", vmm.conf.vm, request);
-		return fail(ENOTTY);
+		return gvm_fail(ENOTTY);
 	}
 	gvm_log("%s: %s: %s", vmm.conf.vm, call->name, call->why);
-	return fail(call->error);
+	return gvm_fail(call->error);
 }
 
 /* What stubs get as well: on the members that are not the owner. */
@@ -361,7 +355,7 @@ static int local(unsigned int id, const struct gvm_call *call, unsigned long req
 	if (!call || !call->all)
 		return gvm_raw_ioctl(vmm.m.vcpu[id].fd, request, arg);
 	ret = gvm_member_config(&vmm.m, id, call, arg);
-	return ret < 0 ? fail(-ret) : ret;
+	return ret < 0 ? gvm_fail(-ret) : ret;
 }
 
 static int request_on(unsigned int id, const struct gvm_call *call, unsigned long request,
@@ -401,7 +395,7 @@ int gvm_remote_ioctl(unsigned int id, unsigned long request, void *arg)
 		int error = gvm_time_sync();
 
 		if (error)
-			return fail(-error);
+			return gvm_fail(-error);
 	}
 	errno = saved;
 	return ret;

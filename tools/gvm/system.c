@@ -8,14 +8,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "mask.h"
 #include "raw.h"
 #include "vmm.h"
 
-#define CPUID_MAX	256
-#define MSR_LIST_MAX	4096
 #define CAPS_MAX	1024
 
 /* What the other members said, met: asked for once. Under vmm.lock. */
@@ -23,12 +20,6 @@ static struct {
 	bool known;
 	int value;
 } others[CAPS_MAX];
-
-static int fail(int error)
-{
-	errno = error;
-	return -1;
-}
 
 static int64_t ask(unsigned int member, const struct gvm_call *call, const void *payload, size_t len)
 {
@@ -41,53 +32,31 @@ static int64_t ask(unsigned int member, const struct gvm_call *call, const void 
 	return gvm_vmm_call(member, &head, payload, len);
 }
 
-/* @arg: for the answer, of @size bytes. */
-static int64_t ask_list(unsigned int member, const struct gvm_call *call, void *arg, size_t size)
+/*
+ * A list that is asked for with the room there is and begins with that, as a uint32_t. Only
+ * what the others have as well stays in @mine. The lock is held.
+ */
+static int meet_list(uint32_t request, void *mine)
 {
-	int64_t r = ask(member, call, arg, size);
-
-	if (r >= 0 && (!vmm.reply.head.len ||
-		       gvm_call_unpack(call, (unsigned long)arg, vmm.reply.data,
-				       vmm.reply.head.len)))
-		gvm_member_end(&vmm.m, "member %u: malformed answer to %s", member, call->name);
-	return r;
-}
-
-/* The lock is held. */
-static int meet_cpuid(struct kvm_cpuid2 *mine)
-{
-	const struct gvm_call *call = gvm_call_find(GVM_SCOPE_SYSTEM, KVM_GET_SUPPORTED_CPUID);
-	size_t size = sizeof(*mine) + CPUID_MAX * sizeof(mine->entries[0]);
-	struct kvm_cpuid2 *other = calloc(1, size);
+	const struct gvm_call *call = gvm_call_find(GVM_SCOPE_SYSTEM, request);
+	uint32_t *other = calloc(1, GVM_ABI_PAYLOAD_MAX);
 	int64_t r = 0;
 
 	if (!other)
 		return -ENOMEM;
 	for (unsigned int i = 1; i < vmm.m.nr_members && r >= 0; i++) {
-		other->nent = CPUID_MAX;
-		r = ask_list(i, call, other, size);
-		if (r >= 0)
-			gvm_mask_cpuid_meet(mine, other);
-	}
-	free(other);
-	return r < 0 ? r : 0;
-}
-
-/* The lock is held. */
-static int meet_msrs(struct kvm_msr_list *mine)
-{
-	const struct gvm_call *call = gvm_call_find(GVM_SCOPE_SYSTEM, KVM_GET_MSR_INDEX_LIST);
-	size_t size = sizeof(*mine) + MSR_LIST_MAX * sizeof(mine->indices[0]);
-	struct kvm_msr_list *other = calloc(1, size);
-	int64_t r = 0;
-
-	if (!other)
-		return -ENOMEM;
-	for (unsigned int i = 1; i < vmm.m.nr_members && r >= 0; i++) {
-		other->nmsrs = MSR_LIST_MAX;
-		r = ask_list(i, call, other, size);
-		if (r >= 0)
-			gvm_mask_msrs_meet(mine, other);
+		other[0] = call->elem_max;
+		r = ask(i, call, other, gvm_call_size(call, other));
+		if (r < 0)
+			break;
+		if (!vmm.reply.head.len ||
+		    gvm_call_unpack(call, (unsigned long)other, vmm.reply.data,
+				    vmm.reply.head.len))
+			gvm_member_end(&vmm.m, "member %u: malformed answer to %s", i, call->name);
+		if (request == KVM_GET_SUPPORTED_CPUID)
+			gvm_mask_cpuid_meet(mine, (void *)other);
+		else
+			gvm_mask_msrs_meet(mine, (void *)other);
 	}
 	free(other);
 	return r < 0 ? r : 0;
@@ -133,8 +102,8 @@ static int supported_cpuid(int fd, struct kvm_cpuid2 *arg)
 	if (r < 0)
 		return r;
 	gvm_mask_cpuid(arg);
-	r = gvm_vmm_active() ? meet_cpuid(arg) : 0;
-	return r < 0 ? fail(-r) : 0;
+	r = gvm_vmm_active() ? meet_list(KVM_GET_SUPPORTED_CPUID, arg) : 0;
+	return r < 0 ? gvm_fail(-r) : 0;
 }
 
 static int msr_list(int fd, struct kvm_msr_list *list)
@@ -148,11 +117,11 @@ static int msr_list(int fd, struct kvm_msr_list *list)
 		if (gvm_mask_msr_ok(list->indices[i]))
 			list->indices[nr++] = list->indices[i];
 	list->nmsrs = nr;
-	r = gvm_vmm_active() ? meet_msrs(list) : 0;
-	return r < 0 ? fail(-r) : 0;
+	r = gvm_vmm_active() ? meet_list(KVM_GET_MSR_INDEX_LIST, list) : 0;
+	return r < 0 ? gvm_fail(-r) : 0;
 }
 
-static int locked(int fd, unsigned long request, void *arg)
+static int system_request(int fd, unsigned long request, void *arg)
 {
 	switch ((uint32_t)request) {
 	case KVM_CREATE_VM:
@@ -161,8 +130,10 @@ static int locked(int fd, unsigned long request, void *arg)
 		return gvm_vmm_extension(fd, (long)arg);
 	case KVM_GET_SUPPORTED_CPUID:
 		return supported_cpuid(fd, arg);
-	default:
+	case KVM_GET_MSR_INDEX_LIST:
 		return msr_list(fd, arg);
+	default:
+		return gvm_raw_ioctl(fd, request, arg);
 	}
 }
 
@@ -170,18 +141,10 @@ int gvm_vmm_system(int fd, unsigned long request, void *arg)
 {
 	int r, saved;
 
-	switch ((uint32_t)request) {
-	case KVM_CREATE_VM:
-	case KVM_CHECK_EXTENSION:
-	case KVM_GET_SUPPORTED_CPUID:
-	case KVM_GET_MSR_INDEX_LIST:
-		pthread_mutex_lock(&vmm.lock);
-		r = locked(fd, request, arg);
-		saved = errno;
-		pthread_mutex_unlock(&vmm.lock);
-		errno = saved;
-		return r;
-	default:
-		return gvm_raw_ioctl(fd, request, arg);
-	}
+	pthread_mutex_lock(&vmm.lock);
+	r = system_request(fd, request, arg);
+	saved = errno;
+	pthread_mutex_unlock(&vmm.lock);
+	errno = saved;
+	return r;
 }

@@ -23,12 +23,6 @@
 
 struct gvm_vmm vmm = { .m.vm_fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static int fail(int error)
-{
-	errno = error;
-	return -1;
-}
-
 static void on_kick(struct gvm_member *m, unsigned int vcpu, uint32_t seq)
 {
 	(void)m;
@@ -163,7 +157,7 @@ int gvm_vmm_create(int kvm_fd, unsigned long type)
 	}
 	r = gvm_member_init(&vmm.m, &ops);
 	if (r)
-		return fail(-r);
+		return gvm_fail(-r);
 	fd = gvm_raw_ioctl(kvm_fd, KVM_CREATE_VM, (void *)type);
 	if (fd < 0)
 		return fd;
@@ -177,7 +171,7 @@ int gvm_vmm_create(int kvm_fd, unsigned long type)
 			log_absent(i, -r);
 			vmm.m.vm_fd = -1;
 			close(fd);
-			return fail(-r);
+			return gvm_fail(-r);
 		}
 		if (gvm_time_begin(i))
 			gvm_member_end(&vmm.m, "member %u does not answer to pings", i);
@@ -203,7 +197,7 @@ static int create_vcpu(unsigned int id)
 	if (vmm.nr_vcpus == vmm.conf.nr_vcpus) {
 		gvm_log("%s: vCPU %u: only %u were announced to gvm", vmm.conf.vm, id,
 			vmm.conf.nr_vcpus);
-		return fail(EINVAL);
+		return gvm_fail(EINVAL);
 	}
 	msg.owner = vmm.conf.owner[vmm.nr_vcpus];
 	r = gvm_member_vcpu(&vmm.m, id, msg.owner);
@@ -217,7 +211,7 @@ static int create_vcpu(unsigned int id)
 	if (r < 0) {
 		gvm_log("%s: vCPU %u on member %u: %s", vmm.conf.vm, id, msg.owner,
 			strerror(-r));
-		return fail(-r);
+		return gvm_fail(-r);
 	}
 	if (!vmm.nr_vcpus++)
 		vmm.first_vcpu = id;
@@ -261,12 +255,12 @@ static int set_slot(const struct kvm_userspace_memory_region *m)
 	if (!size) {
 		gvm_log("%s: memory slot %#x: at most %d in an address space", vmm.conf.vm, m->slot,
 			GVM_MEMSLOTS_MAX);
-		return fail(EINVAL);
+		return gvm_fail(EINVAL);
 	}
 	if (m->memory_size) {
 		region = gvm_ram_region(m->userspace_addr, m->memory_size, &msg.offset);
 		if (region < 0)
-			return fail(-region);
+			return gvm_fail(-region);
 		msg.region = region;
 	}
 	if (gvm_raw_ioctl(vmm.m.vm_fd, KVM_SET_USER_MEMORY_REGION, (void *)m) < 0)
@@ -285,7 +279,7 @@ static int mirror(const struct gvm_call *call, void *arg)
 	ssize_t len;
 
 	if (!p)
-		return fail(ENOMEM);
+		return gvm_fail(ENOMEM);
 	len = gvm_call_pack(call, (unsigned long)arg, p->data, sizeof(p->data));
 	for (i = 1; i < vmm.m.nr_members && len >= 0; i++) {
 		struct gvm_head head = {
@@ -299,7 +293,7 @@ static int mirror(const struct gvm_call *call, void *arg)
 			gvm_member_end(&vmm.m, "member %u: %s: %s", i, call->name, strerror(-r));
 	}
 	free(p);
-	return len < 0 ? fail(-len) : 0;
+	return len < 0 ? gvm_fail(-len) : 0;
 }
 
 /* A page is dirty if any member's vCPUs wrote it. */
@@ -326,7 +320,7 @@ static int dirty_log(const struct gvm_call *call, struct kvm_dirty_log *log)
 		if (r < 0) {
 			gvm_log("%s: member %u: dirty log of slot %#x: %s", vmm.conf.vm, i,
 				log->slot, strerror(-r));
-			return fail(-r);
+			return gvm_fail(-r);
 		}
 		if (vmm.reply.head.len != bytes)
 			gvm_member_end(&vmm.m, "member %u: dirty log of slot %#x: %u bytes, not %zu",
@@ -360,10 +354,10 @@ static int special(const struct gvm_call *call, void *arg)
 		return gvm_vmm_extension(vmm.m.vm_fd, (long)arg);
 	case KVM_IOEVENTFD:
 		r = gvm_doorbell_request(arg);
-		return r ? fail(-r) : 0;
+		return r ? gvm_fail(-r) : 0;
 	case KVM_SET_GSI_ROUTING:
 		r = gvm_lanes_routing(&vmm.m, arg);
-		return r ? fail(-r) : mirror(call, arg);
+		return r ? gvm_fail(-r) : mirror(call, arg);
 	default:
 		if (gvm_raw_ioctl(vmm.m.vm_fd, call->request, arg) < 0)
 			return -1;
@@ -380,14 +374,14 @@ static int vm_ioctl(int fd, const struct gvm_call *call, void *arg)
 		return special(call, arg);
 	case GVM_ROUTE_MIRROR:
 		if (call->request == KVM_ENABLE_CAP && !enable_cap_ok(arg))
-			return fail(EINVAL);
+			return gvm_fail(EINVAL);
 		r = gvm_raw_ioctl(fd, call->request, arg);
 		if (r < 0 || mirror(call, arg))
 			return -1;
 		return r;
 	case GVM_ROUTE_REFUSE:
 		gvm_log("%s: %s: %s", vmm.conf.vm, call->name, call->why);
-		return fail(call->error);
+		return gvm_fail(call->error);
 	case GVM_ROUTE_LOCAL:
 	case GVM_ROUTE_FORWARD:
 		break;
@@ -402,7 +396,7 @@ int gvm_vmm_ioctl(int fd, unsigned long request, void *arg)
 
 	if (!call) {
 		gvm_log("%s: unknown KVM request %#lx on the VM", vmm.conf.vm, request);
-		return fail(ENOTTY);
+		return gvm_fail(ENOTTY);
 	}
 	if (call->route == GVM_ROUTE_LOCAL)
 		return gvm_raw_ioctl(fd, request, arg);
@@ -443,7 +437,7 @@ static int check_cpuid(struct kvm_cpuid2 *cpuid)
 	if (!has_x2apic(cpuid)) {
 		gvm_log("%s: gvm needs x2APIC: give the guest's CPU that feature (-cpu …,+x2apic)",
 			vmm.conf.vm);
-		return fail(EINVAL);
+		return gvm_fail(EINVAL);
 	}
 	return 0;
 }

@@ -3,6 +3,7 @@
 #ifndef GVM_VMM_H
 #define GVM_VMM_H
 
+#include <errno.h>
 #include <linux/kvm.h>
 #include <sys/types.h>
 
@@ -48,6 +49,13 @@ extern struct gvm_vmm vmm;
  * All gvm_vmm_* and gvm_remote_* calls below that stand for an ioctl() return as it does: a
  * result, or -1 and errno.
  */
+
+/** gvm_fail() - so that they return when they fail */
+static inline int gvm_fail(int error)
+{
+	errno = error;
+	return -1;
+}
 
 /** gvm_vmm_init() - take over the configuration. Context: before main(). */
 void gvm_vmm_init(const char *conf);

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from errno import ETIMEDOUT
 from pathlib import Path
-from typing import Optional
+from typing import Iterable, Optional
 
 from . import BUILD, TOP, ClusterError, initramfs, kernel, node, spawn, tsc
 from .pace import pace
@@ -26,17 +26,15 @@ TCG_CPU = "max,-cx16"
 KEEP = 10  # directories of runs that are over
 
 
-def age(path: Path) -> float:
-    """For a directory that another run may have removed."""
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0
+def prune(dirs: Iterable[Path], keep: int) -> None:
+    """Remove all but the youngest; another run may do so as well."""
+    def age(path: Path) -> float:
+        try:
+            return path.stat().st_mtime
+        except OSError:
+            return 0
 
-
-def _prune(clusters: Path) -> None:
-    over = [d for d in clusters.glob("run-*") if not Path(f"/proc/{d.name[4:]}").exists()]
-    for d in sorted(over, key=age)[:-KEEP]:
+    for d in sorted(dirs, key=age)[:-keep]:
         shutil.rmtree(d, ignore_errors=True)
 
 
@@ -106,7 +104,8 @@ class Cluster:
     # -- life
 
     def up(self) -> "Cluster":
-        _prune(self.dir.parent)
+        prune((d for d in self.dir.parent.glob("run-*") if not Path(f"/proc/{d.name[4:]}").exists()),
+              KEEP)
         shutil.rmtree(self.dir, ignore_errors=True)
         self.logs.mkdir(parents=True)
         self._down.clear()

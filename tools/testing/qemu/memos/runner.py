@@ -10,7 +10,7 @@ from typing import Optional
 from unittest import SkipTest
 
 from . import BUILD, ClusterError, dmesg, kmemleak, tap
-from .cluster import Cluster, age
+from .cluster import Cluster, prune
 from .manifest import Test
 from .pace import pace
 
@@ -123,8 +123,7 @@ def _keep(log: Path, name: str) -> Path:
     except OSError as e:  # shutil.Error is one
         print(f"     {kept}: {e}")
         return log
-    for old in sorted(failures.glob(f"{name}-*"), key=age)[:-KEEP]:
-        shutil.rmtree(old, ignore_errors=True)
+    prune(failures.glob(f"{name}-*"), KEEP)
     return kept
 
 
