@@ -21,6 +21,13 @@
 #define XSAVE_MAX	4096	/* what abi.c says of KVM_GET_XSAVE2 */
 #define BIT(n)		(1u << (n))
 
+#define MSR_UCODE_REV		0x8b
+#define MSR_ARCH_CAPABILITIES	0x10a
+#define MSR_PERF_CAPABILITIES	0x345
+#define ARCH_CAP_OPEN_TO	(BIT(2) | BIT(19))	/* RSBA, RRSBA: returns may be mispredicted */
+#define PERF_CAP_LBR_FORMAT	0x3full
+#define PERF_CAP_PEBS_FORMAT	0x4fc0ull	/* KVM takes all of it or none */
+
 enum reg { EAX, EBX, ECX, EDX };
 
 static uint32_t *reg_of(struct kvm_cpuid_entry2 *e, enum reg reg)
@@ -414,4 +421,31 @@ void gvm_mask_features(struct kvm_msrs *msrs, const struct kvm_msr_list *feature
 		if (in_list(msrs->entries[i].index, features))
 			msrs->entries[kept++] = msrs->entries[i];
 	msrs->nmsrs = kept;
+}
+
+static uint64_t meet_format(uint64_t met, uint64_t a, uint64_t b, uint64_t format)
+{
+	return (a & format) == (b & format) ? met : met & ~format;
+}
+
+static uint64_t meet_feature(uint32_t index, uint64_t a, uint64_t b)
+{
+	switch (index) {
+	case MSR_UCODE_REV:
+		return a < b ? a : b;
+	case MSR_ARCH_CAPABILITIES:
+		return (a & b) | ((a | b) & ARCH_CAP_OPEN_TO);
+	case MSR_PERF_CAPABILITIES:
+		return meet_format(meet_format(a & b, a, b, PERF_CAP_LBR_FORMAT), a, b,
+				   PERF_CAP_PEBS_FORMAT);
+	default:
+		return a & b;
+	}
+}
+
+void gvm_mask_features_meet(struct kvm_msrs *mine, const struct kvm_msrs *other)
+{
+	for (uint32_t i = 0; i < mine->nmsrs && i < other->nmsrs; i++)
+		mine->entries[i].data = meet_feature(mine->entries[i].index, mine->entries[i].data,
+						     other->entries[i].data);
 }

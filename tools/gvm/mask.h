@@ -4,6 +4,7 @@
 #define GVM_MASK_H
 
 #include <linux/kvm.h>
+#include <stdint.h>
 
 /**
  * gvm_mask_cpuid() - clear features in a CPUID table, in place
@@ -55,18 +56,28 @@ int gvm_mask_extension_meet(long cap, int mine, int other);
 
 /**
  * gvm_mask_msrs_meet() - keep in @mine only the MSRs that @other has as well
- * @mine:	from KVM_GET_MSR_INDEX_LIST, changed in place
+ * @mine:	from KVM_GET_MSR_INDEX_LIST or KVM_GET_MSR_FEATURE_INDEX_LIST, changed in place
  * @other:	another server's list
  */
 void gvm_mask_msrs_meet(struct kvm_msr_list *mine, const struct kvm_msr_list *other);
 
 /**
- * gvm_mask_msr_ok() - may an MSR be in KVM_GET_MSR_INDEX_LIST?
+ * gvm_mask_msr_ok() - may an MSR be in one of KVM's lists of them?
  * @index:	MSR
  *
  * Return: false for the MSRs of masked features (KVM's own, Hyper-V's, VMX').
  */
 int gvm_mask_msr_ok(unsigned int index);
+
+/**
+ * gvm_mask_features_meet() - make values of MSRs that are features those that both can have
+ * @mine:	answer to KVM_GET_MSRS of /dev/kvm, changed in place
+ * @other:	another server's answer to the same question
+ *
+ * Bits are ANDed, but for those of IA32_ARCH_CAPABILITIES that say what a CPU is open to; formats of
+ * IA32_PERF_CAPABILITIES are cleared where they differ; of microcode revisions the lower one stays.
+ */
+void gvm_mask_features_meet(struct kvm_msrs *mine, const struct kvm_msrs *other);
 
 /**
  * gvm_mask_features() - of what KVM_SET_MSRS writes, keep the MSRs that are features

@@ -142,7 +142,7 @@ static bool irq_ok(const struct gvm_msg_irq *m)
 {
 	switch (m->mode) {
 	case GVM_MODE_FIXED:
-		return m->vector >= 16 && m->vector < 256 && m->level <= 1;
+		return m->vector >= GVM_VECTOR_MIN && m->vector < 256 && m->level <= 1;
 	case GVM_MODE_SMI:
 	case GVM_MODE_NMI:
 	case GVM_MODE_INIT:
@@ -156,7 +156,7 @@ static bool irq_ok(const struct gvm_msg_irq *m)
 
 static bool lane_ok(const struct gvm_msg_lane *m)
 {
-	return m->vector >= 16 && m->vector < 256 && m->node < DSM_NODES_MAX;
+	return m->vector >= GVM_VECTOR_MIN && m->vector < 256 && m->node < DSM_NODES_MAX;
 }
 
 static bool doorbell_ok(const struct gvm_msg_doorbell *m)

@@ -159,14 +159,16 @@ struct gvm_msg_drift {
 #define GVM_MODE_INIT	5
 #define GVM_MODE_SIPI	6
 
+#define GVM_VECTOR_MIN	16	/* those below no APIC delivers */
+
 struct gvm_msg_irq {
-	uint32_t vector;	/* fixed: from 16; SIPI: page of the start; others: 0 */
+	uint32_t vector;	/* fixed: from GVM_VECTOR_MIN; SIPI: page of the start; others: 0 */
 	uint16_t mode;		/* GVM_MODE_* */
 	uint16_t level;		/* 1: level-triggered; fixed only */
 };
 
 struct gvm_msg_lane {
-	uint32_t vector;	/* from 16 */
+	uint32_t vector;	/* from GVM_VECTOR_MIN */
 	uint32_t node;		/* the sender's, of dsm */
 };
 

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "kick.h"
 #include "mask.h"
 #include "raw.h"
 #include "remote.h"
@@ -150,7 +151,7 @@ static int wait_run(unsigned int id, struct gvm_remote *r, uint32_t seq)
 
 static int run(unsigned int id, struct gvm_remote *r, enum gvm_msg_type type)
 {
-	struct gvm_head head = { .type = type, .vcpu = id, .seq = ++r->seq };
+	struct gvm_head head = { .type = type, .vcpu = id, .seq = gvm_kick_next(r->seq) };
 	struct iovec body = { r->page, GVM_RUN_HEAD };
 	ssize_t size = gvm_run_size(r->page);
 	struct gvm_packet *p = &r->packet;
@@ -158,8 +159,7 @@ static int run(unsigned int id, struct gvm_remote *r, enum gvm_msg_type type)
 	struct iovec data = { 0 };
 	int ret;
 
-	if (!head.seq)
-		head.seq = ++r->seq;	/* 0 is no RUN */
+	r->seq = head.seq;
 	if (size > GVM_RUN_HEAD) {
 		data.iov_base = (char *)page + page->io.data_offset;
 		data.iov_len = size - GVM_RUN_HEAD;

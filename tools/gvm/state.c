@@ -66,9 +66,9 @@ int gvm_state_set_msr(int fd, uint32_t index, uint64_t data)
 
 /*
  * Read up to NR_BATCH of them. KVM stops at the first it does not have, which is dropped.
- * Returns how many were read and, in *nr, how many are left.
+ * Returns how many were read, or -errno, and, in *nr, how many are left.
  */
-static unsigned int read_batch(int fd, struct kvm_msr_entry *e, unsigned int *nr)
+static int read_batch(int fd, struct kvm_msr_entry *e, unsigned int *nr)
 {
 	unsigned int n = *nr < NR_BATCH ? *nr : NR_BATCH;
 	struct msrs m = { .head.nmsrs = n };
@@ -77,7 +77,7 @@ static unsigned int read_batch(int fd, struct kvm_msr_entry *e, unsigned int *nr
 	memcpy(m.entry, e, n * sizeof(*e));
 	got = gvm_raw_ioctl(fd, KVM_GET_MSRS, &m);
 	if (got < 0)
-		got = 0;
+		return -errno;
 	memcpy(e, m.entry, got * sizeof(*e));
 	*nr -= got;
 	if ((unsigned int)got < n) {
@@ -127,15 +127,30 @@ static int list_msrs(int kvm_fd, int fd, struct gvm_state *s)
 	return r;
 }
 
+/* All of them that are here. Returns how many, or -errno. */
+static int read_msrs(int fd, struct kvm_msr_entry *e, unsigned int nr)
+{
+	int got = 0, r;
+
+	while (nr) {
+		r = read_batch(fd, e + got, &nr);
+		if (r < 0)
+			return r;
+		got += r;
+	}
+	return got;
+}
+
 static int save_msrs(int kvm_fd, int fd, struct gvm_state *s)
 {
-	unsigned int left, got = 0;
 	int r = list_msrs(kvm_fd, fd, s);
 
-	for (left = s->nr_msrs; !r && left; )
-		got += read_batch(fd, s->msr + got, &left);
-	s->nr_msrs = got;
-	return r;
+	if (!r)
+		r = read_msrs(fd, s->msr, s->nr_msrs);
+	if (r < 0)
+		return r;
+	s->nr_msrs = r;
+	return 0;
 }
 
 int gvm_state_tsc(int fd, unsigned long request, uint64_t *offset)
@@ -175,21 +190,24 @@ int gvm_state_save(int kvm_fd, int fd, bool fired, struct gvm_state *s)
 	return gvm_state_tsc(fd, KVM_GET_DEVICE_ATTR, &s->tsc_offset) ?: save_msrs(kvm_fd, fd, s);
 }
 
-/* Only what differs: some cannot be written, and need not. */
+/* Only what differs: some cannot be written, and need not. One that is not here is 0. */
 static int load_msrs(int fd, const struct gvm_state *s)
 {
 	struct kvm_msr_entry *now = calloc(s->nr_msrs + 1, sizeof(*now));
-	unsigned int i, k = 0, got = 0, left = s->nr_msrs;
-	int r = now ? 0 : -ENOMEM;
+	unsigned int i, k = 0;
+	int got, r = 0;
 
-	for (i = 0; !r && i < s->nr_msrs; i++)
+	if (!now)
+		return -ENOMEM;
+	for (i = 0; i < s->nr_msrs; i++)
 		now[i].index = s->msr[i].index;
-	while (!r && left)
-		got += read_batch(fd, now + got, &left);
+	got = read_msrs(fd, now, s->nr_msrs);
+	if (got < 0)
+		r = got;
 	for (i = 0; !r && i < s->nr_msrs; i++) {
-		bool here = k < got && now[k].index == s->msr[i].index;
+		bool here = k < (unsigned int)got && now[k].index == s->msr[i].index;
 
-		if (!here || now[k].data != s->msr[i].data)
+		if ((here ? now[k].data : 0) != s->msr[i].data)
 			r = gvm_state_set_msr(fd, s->msr[i].index, s->msr[i].data);
 		k += here;
 		if (r)

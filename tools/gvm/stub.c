@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Stub vCPUs: how they begin and end. What they do in between is one of two: stub_mailbox.c where
- * the kernel can do that, else stub_program.c.
+ * the kernel can do that, else stub_program.c; what they decide is in stub_state.c.
  *
  * When a vCPU moves it becomes a stub here and stops being one there. Its APIC's IRR, pending NMI
  * and INIT are never written in doing so: what arrives at any moment stays where it arrived, and
@@ -18,6 +18,7 @@
 #include "member.h"
 #include "raw.h"
 #include "state.h"
+#include "stub_state.h"
 #include "stub_types.h"
 
 #define MSR_X2APIC_SPIV	0x80f
@@ -40,11 +41,9 @@ void gvm_stub_fail(struct gvm_stub *s, const char *what)
 	abort();
 }
 
-void gvm_stub_forward(struct gvm_stub *s, unsigned int mode, unsigned int vector, bool level)
+void gvm_stub_forward(struct gvm_stub *s, const struct gvm_msg_irq *irq)
 {
-	struct gvm_msg_irq irq = { .vector = vector, .mode = mode, .level = level };
-
-	s->ops->irq(s->ops->context, s->id, &irq);
+	s->ops->irq(s->ops->context, s->id, irq);
 }
 
 int gvm_stub_set_mp_state(struct gvm_stub *s, uint32_t state)
@@ -108,16 +107,6 @@ static void *stub_main(void *arg)
 		s->kind->once(s);
 	} while (!s->stop);
 	return NULL;
-}
-
-unsigned int gvm_stub_phys_bits(const struct kvm_cpuid2 *cpuid)
-{
-	unsigned int i;
-
-	for (i = 0; i < cpuid->nent; i++)
-		if (cpuid->entries[i].function == 0x80000008)
-			return cpuid->entries[i].eax & 0xff;
-	return 36;
 }
 
 /* What the host can do, which holds x2APIC, until the vCPU's own is known. */

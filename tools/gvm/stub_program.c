@@ -24,13 +24,12 @@
 
 #include "image.h"
 #include "raw.h"
+#include "stub_state.h"
 #include "stub_types.h"
 
 #define SMM_SPACE	(1u << 16)
 #define POLL_FIRST_US	100
 #define POLL_LAST_US	2000
-#define APIC_TMR	0x180
-#define APIC_IRR	0x200
 
 static void set_mp_state(struct gvm_stub *s, uint32_t state)
 {
@@ -70,40 +69,53 @@ static bool latched_init(struct gvm_stub *s)
 	return ev.smi.latched_init;
 }
 
-static bool is_level(struct gvm_stub *s, unsigned int vector)
+static void get_lapic(struct gvm_stub *s, struct kvm_lapic_state *lapic)
 {
-	struct kvm_lapic_state lapic;
-	uint32_t tmr;
-
-	if (gvm_raw_ioctl(s->fd, KVM_GET_LAPIC, &lapic))
+	if (gvm_raw_ioctl(s->fd, KVM_GET_LAPIC, lapic))
 		gvm_stub_fail(s, "KVM_GET_LAPIC");
-	memcpy(&tmr, lapic.regs + APIC_TMR + vector / 32 * 16, sizeof(tmr));
-	return tmr >> (vector % 32) & 1;
+}
+
+static void forward(struct gvm_stub *s, unsigned int mode, unsigned int vector)
+{
+	struct gvm_msg_irq irq = { .mode = mode, .vector = vector };
+
+	gvm_stub_forward(s, &irq);
+}
+
+static void forward_vector(struct gvm_stub *s, unsigned int vector)
+{
+	struct gvm_msg_irq irq = { .mode = GVM_MODE_NMI };
+	struct kvm_lapic_state lapic;
+
+	if (vector >= GVM_VECTOR_MIN) {
+		get_lapic(s, &lapic);
+		irq.mode = GVM_MODE_FIXED;
+		irq.vector = vector;
+		irq.level = gvm_stub_is_level(&lapic, vector);
+	}
+	gvm_stub_forward(s, &irq);
 }
 
 /* One exit of the stub's program. Returns true when it is idle. */
 static bool drain_exit(struct gvm_stub *s)
 {
-	struct kvm_run *run = s->run;
-	unsigned int vector;
+	unsigned int vector = 0;
+	char text[64];
 
-	if (run->exit_reason == KVM_EXIT_IOAPIC_EOI)
-		return false;	/* the owner's counts */
-	if (run->exit_reason != KVM_EXIT_IO || run->io.direction != KVM_EXIT_IO_OUT) {
-		char text[64];
-
-		snprintf(text, sizeof(text), "unexpected exit %u", run->exit_reason);
+	switch (gvm_stub_report(s->run, &vector)) {
+	case GVM_STUB_NOTHING:
+		return false;
+	case GVM_STUB_IDLE:
+		return true;
+	case GVM_STUB_IRQ:
+		forward_vector(s, vector);
+		return false;
+	default:
+		snprintf(text, sizeof(text), "exit %u, vector %u, of the program of a stub",
+			 s->run->exit_reason, vector);
 		s->ops->fail(s->ops->context, s->id, text);
 		abort();
 	}
-	if (run->io.port == GVM_IMAGE_PORT_IDLE)
-		return true;
-	vector = *((uint8_t *)run + run->io.data_offset);
-	if (vector == 2)
-		gvm_stub_forward(s, GVM_MODE_NMI, 0, false);
-	else
-		gvm_stub_forward(s, GVM_MODE_FIXED, vector, is_level(s, vector));
-	return false;
 }
 
 static void drain(struct gvm_stub *s)
@@ -132,19 +144,13 @@ static void drain(struct gvm_stub *s)
 /* EAGAIN without a cause is a SIPI that no INIT preceded. */
 static bool anything_to_drain(struct gvm_stub *s)
 {
-	struct kvm_vcpu_events ev;
 	struct kvm_lapic_state lapic;
-	uint32_t irr, sum = 0;
-	unsigned int i;
+	struct kvm_vcpu_events ev;
 
-	if (gvm_raw_ioctl(s->fd, KVM_GET_VCPU_EVENTS, &ev) ||
-	    gvm_raw_ioctl(s->fd, KVM_GET_LAPIC, &lapic))
-		gvm_stub_fail(s, "KVM_GET_LAPIC");
-	for (i = 0; i < 8; i++) {
-		memcpy(&irr, lapic.regs + APIC_IRR + i * 16, sizeof(irr));
-		sum |= irr;
-	}
-	return sum || ev.nmi.pending || ev.nmi.injected;
+	if (gvm_raw_ioctl(s->fd, KVM_GET_VCPU_EVENTS, &ev))
+		gvm_stub_fail(s, "KVM_GET_VCPU_EVENTS");
+	get_lapic(s, &lapic);
+	return gvm_stub_pending(&lapic, &ev);
 }
 
 /* Until SIPI, or a stop. */
@@ -170,7 +176,7 @@ static void wait_sipi(struct gvm_stub *s)
 		gvm_stub_fail(s, "state after INIT");
 	}
 	/* Last: the new CPU may be sent interrupts as soon as it runs. */
-	gvm_stub_forward(s, GVM_MODE_SIPI, sregs.cs.base >> 12, false);
+	forward(s, GVM_MODE_SIPI, sregs.cs.base >> 12);
 	s->in_init = false;
 }
 
@@ -185,7 +191,7 @@ static void idle(struct gvm_stub *s)
 		gvm_stub_fail(s, "KVM_RUN");
 	if (get_mp_state(s) != KVM_MP_STATE_UNINITIALIZED) {
 		s->in_init = true;
-		gvm_stub_forward(s, GVM_MODE_INIT, 0, false);
+		forward(s, GVM_MODE_INIT, 0);
 	} else if (anything_to_drain(s)) {
 		drain(s);
 	}
@@ -213,13 +219,9 @@ static int set_slot(struct gvm_stub *s, uint64_t size)
 
 static int place(struct gvm_stub *s, const struct kvm_cpuid2 *cpuid)
 {
-	unsigned int bits = gvm_stub_phys_bits(cpuid);
-	uint64_t gpa;
+	uint64_t gpa = gvm_stub_gpa(s->id, gvm_stub_phys_bits(cpuid), s->host_bits);
 	int r;
 
-	if (bits > s->host_bits)
-		bits = s->host_bits;
-	gpa = (1ull << (bits - 1)) + ((uint64_t)s->id << 21);
 	if (gpa == s->gpa)
 		return 0;
 	r = s->gpa ? set_slot(s, 0) : 0;

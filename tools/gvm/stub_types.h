@@ -77,15 +77,12 @@ struct gvm_stub {
 void gvm_stub_fail(struct gvm_stub *s, const char *what) __attribute__((noreturn));
 
 /** gvm_stub_forward() - tell the surroundings of an interrupt */
-void gvm_stub_forward(struct gvm_stub *s, unsigned int mode, unsigned int vector, bool level);
+void gvm_stub_forward(struct gvm_stub *s, const struct gvm_msg_irq *irq);
 
 /** gvm_stub_set_mp_state() - KVM_SET_MP_STATE. Return: 0 or -errno. */
 int gvm_stub_set_mp_state(struct gvm_stub *s, uint32_t state);
 
 /** gvm_stub_set_registers() - registers and APIC of a stub that waits. Return: 0 or -errno. */
 int gvm_stub_set_registers(struct gvm_stub *s, bool fresh);
-
-/** gvm_stub_phys_bits() - width of physical addresses, as CPUID has it */
-unsigned int gvm_stub_phys_bits(const struct kvm_cpuid2 *cpuid);
 
 #endif

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "mask.h"
 #include "raw.h"
@@ -32,34 +33,49 @@ static int64_t ask(unsigned int member, const struct gvm_call *call, const void 
 	return gvm_vmm_call(member, &head, payload, len);
 }
 
+typedef void (*meet_fn)(void *mine, const void *other);
+
 /*
- * A list that is asked for with the room there is and begins with that, as a uint32_t. Only
- * what the others have as well stays in @mine. The lock is held.
+ * What the others answer to @question, met with what this server did: @mine and @result. Returns
+ * what the request returns: -errno, or the lowest of all results. The lock is held.
  */
-static int meet_list(uint32_t request, void *mine)
+static int meet_others(uint32_t request, const void *question, void *mine, int result, meet_fn meet)
 {
 	const struct gvm_call *call = gvm_call_find(GVM_SCOPE_SYSTEM, request);
-	uint32_t *other = calloc(1, GVM_ABI_PAYLOAD_MAX);
-	int64_t r = 0;
+	ssize_t size = gvm_call_size(call, question);
+	void *other = size < 0 ? NULL : malloc(size);
+	int64_t r;
 
 	if (!other)
-		return -ENOMEM;
-	for (unsigned int i = 1; i < vmm.m.nr_members && r >= 0; i++) {
-		other[0] = call->elem_max;
-		r = ask(i, call, other, gvm_call_size(call, other));
-		if (r < 0)
-			break;
-		if (!vmm.reply.head.len ||
-		    gvm_call_unpack(call, (unsigned long)other, vmm.reply.data,
-				    vmm.reply.head.len))
+		return size < 0 ? size : -ENOMEM;
+	for (unsigned int i = 1; i < vmm.m.nr_members && result >= 0; i++) {
+		memcpy(other, question, size);
+		r = ask(i, call, other, call->in ? size : 0);
+		if (r >= 0 && (!vmm.reply.head.len ||
+			       gvm_call_unpack(call, (unsigned long)other, vmm.reply.data,
+					       vmm.reply.head.len)))
 			gvm_member_end(&vmm.m, "member %u: malformed answer to %s", i, call->name);
-		if (request == KVM_GET_SUPPORTED_CPUID)
-			gvm_mask_cpuid_meet(mine, (void *)other);
-		else
-			gvm_mask_msrs_meet(mine, (void *)other);
+		if (r >= 0)
+			meet(mine, other);
+		if (r < result)
+			result = r;
 	}
 	free(other);
-	return r < 0 ? r : 0;
+	return result;
+}
+
+/* A list that is asked for with the room there is and begins with that, as a uint32_t. */
+static int meet_list(uint32_t request, void *mine, meet_fn meet)
+{
+	uint32_t *question = calloc(1, GVM_ABI_PAYLOAD_MAX);
+	int r;
+
+	if (!question)
+		return -ENOMEM;
+	question[0] = gvm_call_find(GVM_SCOPE_SYSTEM, request)->elem_max;
+	r = meet_others(request, question, mine, 0, meet);
+	free(question);
+	return r;
 }
 
 /* The lock is held. */
@@ -95,6 +111,11 @@ int gvm_vmm_extension(int fd, long cap)
 	return gvm_mask_extension(cap, value);
 }
 
+static void meet_cpuid(void *mine, const void *other)
+{
+	gvm_mask_cpuid_meet(mine, other);
+}
+
 static int supported_cpuid(int fd, struct kvm_cpuid2 *arg)
 {
 	int r = gvm_raw_ioctl(fd, KVM_GET_SUPPORTED_CPUID, arg);
@@ -102,14 +123,19 @@ static int supported_cpuid(int fd, struct kvm_cpuid2 *arg)
 	if (r < 0)
 		return r;
 	gvm_mask_cpuid(arg);
-	r = gvm_vmm_active() ? meet_list(KVM_GET_SUPPORTED_CPUID, arg) : 0;
+	r = gvm_vmm_active() ? meet_list(KVM_GET_SUPPORTED_CPUID, arg, meet_cpuid) : 0;
 	return r < 0 ? gvm_fail(-r) : 0;
 }
 
-static int msr_list(int fd, struct kvm_msr_list *list)
+static void meet_msrs(void *mine, const void *other)
+{
+	gvm_mask_msrs_meet(mine, other);
+}
+
+static int msr_list(int fd, uint32_t request, struct kvm_msr_list *list)
 {
 	unsigned int i, nr = 0;
-	int r = gvm_raw_ioctl(fd, KVM_GET_MSR_INDEX_LIST, list);
+	int r = gvm_raw_ioctl(fd, request, list);
 
 	if (r < 0)
 		return r;
@@ -117,8 +143,30 @@ static int msr_list(int fd, struct kvm_msr_list *list)
 		if (gvm_mask_msr_ok(list->indices[i]))
 			list->indices[nr++] = list->indices[i];
 	list->nmsrs = nr;
-	r = gvm_vmm_active() ? meet_list(KVM_GET_MSR_INDEX_LIST, list) : 0;
+	r = gvm_vmm_active() ? meet_list(request, list, meet_msrs) : 0;
 	return r < 0 ? gvm_fail(-r) : 0;
+}
+
+static void meet_features(void *mine, const void *other)
+{
+	gvm_mask_features_meet(mine, other);
+}
+
+static void meet_mce(void *mine, const void *other)
+{
+	*(uint64_t *)mine &= *(const uint64_t *)other;
+}
+
+/* Values that are features. KVM_GET_MSRS is a request to vCPUs as well, of a second VM. */
+static int features(int fd, uint32_t request, void *arg, meet_fn meet)
+{
+	int r = gvm_raw_ioctl(fd, request, arg);
+
+	if (r < 0 || !gvm_vmm_active() ||
+	    gvm_raw_ioctl(fd, KVM_GET_API_VERSION, NULL) != KVM_API_VERSION)
+		return r;
+	r = meet_others(request, arg, arg, r, meet);
+	return r < 0 ? gvm_fail(-r) : r;
 }
 
 static int system_request(int fd, unsigned long request, void *arg)
@@ -131,7 +179,12 @@ static int system_request(int fd, unsigned long request, void *arg)
 	case KVM_GET_SUPPORTED_CPUID:
 		return supported_cpuid(fd, arg);
 	case KVM_GET_MSR_INDEX_LIST:
-		return msr_list(fd, arg);
+	case KVM_GET_MSR_FEATURE_INDEX_LIST:
+		return msr_list(fd, request, arg);
+	case KVM_GET_MSRS:
+		return features(fd, request, arg, meet_features);
+	case KVM_X86_GET_MCE_CAP_SUPPORTED:
+		return features(fd, request, arg, meet_mce);
 	default:
 		return gvm_raw_ioctl(fd, request, arg);
 	}

@@ -2,8 +2,7 @@
 /*
  * vCPUs that are real on this server, or once were, and whose VMM is on another.
  *
- * RUN and KICK come on different channels, in any order. A kick is remembered by its number: it
- * ends the RUN of that number, whether that runs or is yet to come, and no other.
+ * Which RUN a KICK ends is decided in kick.c.
  *
  * The gate keeps vCPUs out of the guest while slots change: who closes it sets immediate_exit
  * and signals until the last one is out. A RUN that was interrupted for that begins again here.
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "kick.h"
 #include "raw.h"
 
 struct served {
@@ -24,10 +24,8 @@ struct served {
 	struct gvm_vcpu *v;
 	struct gvm_chan *chan;
 	pthread_t thread;
-	pthread_mutex_t lock;	/* protects the three below */
-	uint32_t run_seq;	/* of the RUN under way, 0: none */
-	uint32_t kick_seq;	/* of the last KICK */
-	bool inside;		/* KVM_RUN is or is about to be called */
+	pthread_mutex_t lock;
+	struct gvm_kick kick;	/* protected by it */
 	struct gvm_packet packet;
 };
 
@@ -68,8 +66,6 @@ static void gate_leave(void)
 /* Called with s->lock held. */
 static void push_out(struct served *s)
 {
-	if (!s->inside)
-		return;
 	s->v->run->immediate_exit = 1;
 	pthread_kill(s->thread, GVM_SIGNAL);
 }
@@ -84,7 +80,8 @@ static void push_all_out(void)
 		if (!s)
 			continue;
 		pthread_mutex_lock(&s->lock);
-		push_out(s);
+		if (s->kick.inside)
+			push_out(s);
 		pthread_mutex_unlock(&s->lock);
 	}
 }
@@ -126,8 +123,7 @@ void gvm_child_kick(struct gvm_member *m, unsigned int vcpu, uint32_t seq)
 	if (!s)
 		return;
 	pthread_mutex_lock(&s->lock);
-	s->kick_seq = seq;
-	if (s->run_seq == seq)
+	if (gvm_kick_came(&s->kick, seq))
 		push_out(s);
 	pthread_mutex_unlock(&s->lock);
 }
@@ -139,9 +135,7 @@ static bool run_once(struct served *s, uint32_t seq, bool complete, bool immedia
 
 	gate_enter();
 	pthread_mutex_lock(&s->lock);
-	s->run_seq = seq;
-	s->inside = true;
-	s->v->run->immediate_exit = immediate || s->kick_seq == seq;
+	s->v->run->immediate_exit = gvm_kick_enter(&s->kick, seq) || immediate;
 	pthread_mutex_unlock(&s->lock);
 
 	if (complete)
@@ -150,10 +144,7 @@ static bool run_once(struct served *s, uint32_t seq, bool complete, bool immedia
 		*result = gvm_raw_ioctl(s->v->fd, KVM_RUN, NULL) ? -errno : 0;
 
 	pthread_mutex_lock(&s->lock);
-	s->inside = false;
-	again = *result == -EINTR && !complete && !immediate && s->kick_seq != seq;
-	if (!again)
-		s->run_seq = 0;
+	again = gvm_kick_leave(&s->kick, *result == -EINTR && !complete && !immediate);
 	pthread_mutex_unlock(&s->lock);
 	gate_leave();
 	return again;

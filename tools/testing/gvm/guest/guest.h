@@ -40,6 +40,8 @@ void *shared_alloc(uint64_t bytes);
 int write_file(const char *path, const char *text);
 /* What the tests of work.c start: nas in a program of its own. Return: its exit status. */
 int nas_main(const char *what, const char *size);
+/* Say what is in which page, if GVM_PAGES is set: pages.c. */
+void say_pages(void);
 /* Fail unless all is well; the message is the text of the condition. */
 #define must(cond)							\
 	do {								\

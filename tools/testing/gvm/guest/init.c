@@ -190,6 +190,13 @@ static void load_modules(void)
 		fclose(list);
 }
 
+static void open_log(void)
+{
+	log_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	if (log_fd < 0)
+		_exit(4);
+}
+
 static void boot(void)
 {
 	mkdir("/proc", 0755);
@@ -197,9 +204,7 @@ static void boot(void)
 	if (mount("dev", "/dev", "devtmpfs", 0, NULL) || mount("proc", "/proc", "proc", 0, NULL) ||
 	    mount("sys", "/sys", "sysfs", 0, NULL))
 		_exit(3);
-	log_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
-	if (log_fd < 0)
-		_exit(4);
+	open_log();
 	last_step = shared_alloc(4096);
 	say("# init runs, %d CPUs", nr_cpus());
 	load_modules();
@@ -294,8 +299,10 @@ int main(int argc, char **argv)
 {
 	char *names = getenv("GVM_TEST"), *disk = getenv("GVM_DISK");
 
-	if (getpid() != 1)
+	if (getpid() != 1) {
+		open_log();
 		return argc == 4 && !strcmp(argv[1], "nas") ? nas_main(argv[2], argv[3]) : 2;
+	}
 	boot();
 	if (disk)
 		switch_root(disk);

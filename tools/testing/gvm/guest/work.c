@@ -75,7 +75,10 @@ static void run_nas(const char *what, const char *size)
 
 int nas_main(const char *what, const char *size)
 {
-	return omp_get_max_threads() != nr_cpus() || nas(what, atoi(size)) != 1;
+	bool right = omp_get_max_threads() == nr_cpus() && nas(what, atoi(size)) == 1;
+
+	say_pages();
+	return !right;
 }
 
 static void ep(void)

@@ -10,7 +10,9 @@
 #include "kvmlet.h"
 
 #define NR_CPUID	256
+#define NR_FEATURES	255
 #define MSR_TSC		0x10
+#define MCG_CTL_P	(1 << 8)	/* always there */
 
 void *guest_memory(uint64_t addr, uint64_t bytes)
 {
@@ -77,6 +79,33 @@ static struct kvm_cpuid2 *cpuid_supported(void)
 	return c;
 }
 
+/* Under gvm all servers are asked. What is in the list has a value, on all. */
+static void check_features(void)
+{
+	struct kvm_msr_list *list = calloc(1, sizeof(*list) + NR_FEATURES * sizeof(list->indices[0]));
+	struct kvm_msrs *m = calloc(1, sizeof(*m) + NR_FEATURES * sizeof(m->entries[0]));
+	uint64_t mce = 0;
+	uint32_t i;
+	int got;
+
+	list->nmsrs = NR_FEATURES;
+	must(ioctl(vm.kvm, KVM_GET_MSR_FEATURE_INDEX_LIST, list));
+	m->nmsrs = list->nmsrs;
+	for (i = 0; i < list->nmsrs; i++)
+		m->entries[i].index = list->indices[i];
+	got = must(ioctl(vm.kvm, KVM_GET_MSRS, m));
+	if (got != (int)list->nmsrs)
+		die("of %u MSRs that are features %d have a value", list->nmsrs, got);
+	for (i = 0; i < list->nmsrs; i++)
+		if (m->entries[i].index != list->indices[i])
+			die("MSR %#x in place of %#x", m->entries[i].index, list->indices[i]);
+	must(ioctl(vm.kvm, KVM_X86_GET_MCE_CAP_SUPPORTED, &mce));
+	if (!(mce & MCG_CTL_P))
+		die("machine checks: %#llx", (unsigned long long)mce);
+	free(list);
+	free(m);
+}
+
 void vm_create(uint64_t tests, uint32_t rounds)
 {
 	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { NR_PINS } };
@@ -90,6 +119,7 @@ void vm_create(uint64_t tests, uint32_t rounds)
 	vm.fd = must(ioctl(vm.kvm, KVM_CREATE_VM, 0));
 	if (ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT) <= 0)
 		die("no KVM_CAP_IMMEDIATE_EXIT");
+	check_features();
 	must(ioctl(vm.fd, KVM_SET_IDENTITY_MAP_ADDR, &identity));
 	must(ioctl(vm.fd, KVM_SET_TSS_ADDR, identity + 0x1000));
 	must(ioctl(vm.fd, KVM_ENABLE_CAP, &split));

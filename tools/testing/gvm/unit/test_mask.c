@@ -240,3 +240,48 @@ TEST(msrs_of_two_servers)
 	gvm_mask_msrs_meet(&mine.head, &other.head);
 	CHECK(mine.head.nmsrs == 0);
 }
+
+static uint64_t met(uint32_t index, uint64_t a, uint64_t b)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry e[2];
+	} mine = { .head.nmsrs = 2, .e = { { .index = 0xc0011029, .data = 2 },
+					   { .index = index, .data = a } } },
+	  other = { .head.nmsrs = 2, .e = { { .index = 0xc0011029, .data = 6 },
+					    { .index = index, .data = b } } };
+
+	gvm_mask_features_meet(&mine.head, &other.head);
+	CHECK(mine.head.nmsrs == 2 && mine.e[0].data == 2 && mine.e[1].index == index);
+	return mine.e[1].data;
+}
+
+TEST(features_of_two_servers)
+{
+	uint64_t rsba = 1 << 2, rrsba = 1 << 19, rdcl_no = 1, mds_no = 1 << 5;
+
+	/* What a CPU is safe from both must be; what it is open to, one. */
+	CHECK(met(0x10a, rdcl_no | mds_no, rdcl_no) == rdcl_no);
+	CHECK(met(0x10a, rdcl_no | rsba, rdcl_no | rrsba) == (rdcl_no | rsba | rrsba));
+	CHECK(met(0x10a, rdcl_no, rdcl_no | rsba) == (rdcl_no | rsba));
+	CHECK(met(0x8b, 5ull << 32, 3ull << 32) == 3ull << 32);
+	CHECK(met(0x8b, 3ull << 32, 5ull << 32) == 3ull << 32);
+	CHECK(met(0x345, 0x2345, 0x2345) == 0x2345);
+	CHECK(met(0x345, 0x2345, 0x2347) == 0x2340);		/* LBR */
+	CHECK(met(0x345, 0x2345, 0x2745) == 0x2005);		/* PEBS */
+	CHECK(met(0x345, 0x2345, 0x2305) == 0x2005);
+	CHECK(met(0x345, 0x6345, 0x2345) == 0x2005);
+	CHECK(met(0x345, 0x2345, 0) == 0);
+}
+
+TEST(an_answer_that_is_shorter_meets_what_it_has)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry e[2];
+	} mine = { .head.nmsrs = 2, .e = { { .data = 3 }, { .data = 3 } } },
+	  other = { .head.nmsrs = 1, .e = { { .data = 1 }, { .data = 1 } } };
+
+	gvm_mask_features_meet(&mine.head, &other.head);
+	CHECK(mine.e[0].data == 1 && mine.e[1].data == 3);
+}

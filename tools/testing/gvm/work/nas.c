@@ -17,6 +17,25 @@
 #define SEED	271828183ull
 #define MASK46	((1ull << 46) - 1)
 
+#define ARRAYS_MAX	8
+
+static struct nas_array arrays[ARRAYS_MAX + 1];
+
+static void note(const char *name, const void *at, size_t bytes)
+{
+	unsigned int i;
+
+	for (i = 0; arrays[i].name; i++)
+		;
+	if (i < ARRAYS_MAX)
+		arrays[i] = (struct nas_array) { name, at, bytes };
+}
+
+const struct nas_array *nas_arrays(void)
+{
+	return arrays;
+}
+
 static double uniform(uint64_t *x)
 {
 	*x = *x * A & MASK46;
@@ -106,6 +125,9 @@ static int is(int size)
 
 	if (!key || !out || !count)
 		return 0;
+	note("keys", key, n * sizeof(*key));
+	note("sorted", out, n * sizeof(*out));
+	note("counts", count, (size_t)threads * max * sizeof(*count));
 #pragma omp parallel private(i)
 	{
 		uint64_t my_sum = 0;
@@ -236,6 +258,13 @@ static int cg(int n)
 
 	if (!x || !r || !p || !q || !make_sparse(&m, n))
 		return 0;
+	note("x", x, n * sizeof(*x));
+	note("r", r, n * sizeof(*r));
+	note("p", p, n * sizeof(*p));
+	note("q", q, n * sizeof(*q));
+	note("matrix", m.start, (n + 1) * sizeof(*m.start));
+	note("matrix", m.col, m.start[n] * sizeof(*m.col));
+	note("matrix", m.val, m.start[n] * sizeof(*m.val));
 	for (i = 0; i < n; i++)
 		r[i] = p[i] = 1;
 	rho = n;
