@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "image.h"
+#include "msg.h"
 
 #define PAGE		4096
 #define PTE_TABLE	0x023	/* present, writable, accessed */
@@ -101,7 +102,7 @@ static void build_gate(uint8_t *image, unsigned int vector)
 
 static uint32_t handler_of(unsigned int vector)
 {
-	if (vector >= 16)
+	if (vector >= GVM_VECTOR_MIN)
 		return AT_EOI;
 	return vector == 8 || (vector >= 10 && vector <= 14) ? AT_ERROR : AT_PLAIN;
 }

@@ -4,7 +4,6 @@
 #define GVM_MASK_H
 
 #include <linux/kvm.h>
-#include <stdint.h>
 
 /**
  * gvm_mask_cpuid() - clear features in a CPUID table, in place

@@ -20,12 +20,12 @@ uint32_t gvm_state_reg(const struct kvm_lapic_state *lapic, unsigned int at)
 	return v;
 }
 
-static bool in_service(const struct kvm_lapic_state *lapic)
+bool gvm_state_any(const struct kvm_lapic_state *lapic, unsigned int first)
 {
 	uint32_t sum = 0;
 
 	for (unsigned int i = 0; i < 8; i++)
-		sum |= gvm_state_reg(lapic, APIC_ISR + i * 16);
+		sum |= gvm_state_reg(lapic, first + i * 16);
 	return sum;
 }
 
@@ -39,7 +39,7 @@ const char *gvm_state_busy(const struct gvm_state *s)
 		return "it is in system management mode";
 	if (s->events.interrupt.shadow || s->events.nmi.pending)
 		return "it is about to take an interrupt";
-	if (in_service(&s->lapic))
+	if (gvm_state_any(&s->lapic, APIC_ISR))
 		return "it handles interrupts all the time";
 	return NULL;
 }

@@ -81,6 +81,9 @@ void gvm_state_fire_again(struct kvm_lapic_state *lapic);
 /** gvm_state_reg() - a register of the APIC, by its offset */
 uint32_t gvm_state_reg(const struct kvm_lapic_state *lapic, unsigned int at);
 
+/** gvm_state_any() - is any vector's bit set? @first: offset of the first of IRR's registers, or ISR's */
+bool gvm_state_any(const struct kvm_lapic_state *lapic, unsigned int first);
+
 enum gvm_move_step {
 	GVM_MOVE_NONE,		/* no move is under way */
 	GVM_MOVE_COMPLETE,

@@ -194,18 +194,17 @@ int gvm_state_save(int kvm_fd, int fd, bool fired, struct gvm_state *s)
 static int load_msrs(int fd, const struct gvm_state *s)
 {
 	struct kvm_msr_entry *now = calloc(s->nr_msrs + 1, sizeof(*now));
-	unsigned int i, k = 0;
-	int got, r = 0;
+	int got, k = 0, r;
+	unsigned int i;
 
 	if (!now)
 		return -ENOMEM;
 	for (i = 0; i < s->nr_msrs; i++)
 		now[i].index = s->msr[i].index;
 	got = read_msrs(fd, now, s->nr_msrs);
-	if (got < 0)
-		r = got;
+	r = got < 0 ? got : 0;
 	for (i = 0; !r && i < s->nr_msrs; i++) {
-		bool here = k < (unsigned int)got && now[k].index == s->msr[i].index;
+		bool here = k < got && now[k].index == s->msr[i].index;
 
 		if ((here ? now[k].data : 0) != s->msr[i].data)
 			r = gvm_state_set_msr(fd, s->msr[i].index, s->msr[i].data);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Stub vCPUs: how they begin and end. What they do in between is one of two: stub_mailbox.c where
- * the kernel can do that, else stub_program.c; what they decide is in stub_state.c.
+ * the kernel can do that, else stub_program.c; what KVM's answers mean to them is in stub_state.c.
  *
  * When a vCPU moves it becomes a stub here and stops being one there. Its APIC's IRR, pending NMI
  * and INIT are never written in doing so: what arrives at any moment stays where it arrived, and

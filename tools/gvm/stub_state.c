@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <string.h>
-
 #include "image.h"
+#include "move.h"
 #include "stub_state.h"
 
 #define APIC_TMR	0x180
 #define APIC_IRR	0x200
-#define NR_IRR		8	/* registers of 32 vectors, 16 bytes apart */
+#define NR_IRR		8	/* words of 32 vectors */
 #define FN_ADDRESSES	0x80000008
 #define BITS_DEFAULT	36	/* of a CPU whose CPUID does not say */
 #define VECTOR_NMI	2
@@ -82,27 +81,14 @@ enum gvm_stub_report gvm_stub_report(const struct kvm_run *run, unsigned int *ve
 	return GVM_STUB_IRQ;
 }
 
-static uint32_t apic_bits(const struct kvm_lapic_state *lapic, unsigned int first, unsigned int i)
-{
-	uint32_t v;
-
-	memcpy(&v, lapic->regs + first + i * 16, sizeof(v));
-	return v;
-}
-
 bool gvm_stub_pending(const struct kvm_lapic_state *lapic, const struct kvm_vcpu_events *ev)
 {
-	uint32_t sum = 0;
-	unsigned int i;
-
-	for (i = 0; i < NR_IRR; i++)
-		sum |= apic_bits(lapic, APIC_IRR, i);
-	return sum || ev->nmi.pending || ev->nmi.injected;
+	return gvm_state_any(lapic, APIC_IRR) || ev->nmi.pending || ev->nmi.injected;
 }
 
 bool gvm_stub_is_level(const struct kvm_lapic_state *lapic, unsigned int vector)
 {
-	return apic_bits(lapic, APIC_TMR, vector / 32) >> (vector % 32) & 1;
+	return gvm_state_reg(lapic, APIC_TMR + vector / 32 * 16) >> (vector % 32) & 1;
 }
 
 unsigned int gvm_stub_phys_bits(const struct kvm_cpuid2 *cpuid)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What a stub does with what KVM tells it: which interrupts it forwards, and what it does next. No I/O. */
+/* What KVM's answers mean to a stub: which interrupts it forwards, where its program can be. No I/O. */
 #ifndef GVM_STUB_STATE_H
 #define GVM_STUB_STATE_H
 

@@ -33,13 +33,28 @@ static int64_t ask(unsigned int member, const struct gvm_call *call, const void 
 	return gvm_vmm_call(member, &head, payload, len);
 }
 
-typedef void (*meet_fn)(void *mine, const void *other);
+static void meet(uint32_t request, void *mine, const void *other)
+{
+	switch (request) {
+	case KVM_GET_SUPPORTED_CPUID:
+		gvm_mask_cpuid_meet(mine, other);
+		break;
+	case KVM_GET_MSRS:
+		gvm_mask_features_meet(mine, other);
+		break;
+	case KVM_X86_GET_MCE_CAP_SUPPORTED:
+		*(uint64_t *)mine &= *(const uint64_t *)other;
+		break;
+	default:
+		gvm_mask_msrs_meet(mine, other);
+	}
+}
 
 /*
  * What the others answer to @question, met with what this server did: @mine and @result. Returns
  * what the request returns: -errno, or the lowest of all results. The lock is held.
  */
-static int meet_others(uint32_t request, const void *question, void *mine, int result, meet_fn meet)
+static int meet_others(uint32_t request, const void *question, void *mine, int result)
 {
 	const struct gvm_call *call = gvm_call_find(GVM_SCOPE_SYSTEM, request);
 	ssize_t size = gvm_call_size(call, question);
@@ -56,7 +71,7 @@ static int meet_others(uint32_t request, const void *question, void *mine, int r
 					       vmm.reply.head.len)))
 			gvm_member_end(&vmm.m, "member %u: malformed answer to %s", i, call->name);
 		if (r >= 0)
-			meet(mine, other);
+			meet(request, mine, other);
 		if (r < result)
 			result = r;
 	}
@@ -65,7 +80,7 @@ static int meet_others(uint32_t request, const void *question, void *mine, int r
 }
 
 /* A list that is asked for with the room there is and begins with that, as a uint32_t. */
-static int meet_list(uint32_t request, void *mine, meet_fn meet)
+static int meet_list(uint32_t request, void *mine)
 {
 	uint32_t *question = calloc(1, GVM_ABI_PAYLOAD_MAX);
 	int r;
@@ -73,7 +88,7 @@ static int meet_list(uint32_t request, void *mine, meet_fn meet)
 	if (!question)
 		return -ENOMEM;
 	question[0] = gvm_call_find(GVM_SCOPE_SYSTEM, request)->elem_max;
-	r = meet_others(request, question, mine, 0, meet);
+	r = meet_others(request, question, mine, 0);
 	free(question);
 	return r;
 }
@@ -111,11 +126,6 @@ int gvm_vmm_extension(int fd, long cap)
 	return gvm_mask_extension(cap, value);
 }
 
-static void meet_cpuid(void *mine, const void *other)
-{
-	gvm_mask_cpuid_meet(mine, other);
-}
-
 static int supported_cpuid(int fd, struct kvm_cpuid2 *arg)
 {
 	int r = gvm_raw_ioctl(fd, KVM_GET_SUPPORTED_CPUID, arg);
@@ -123,13 +133,8 @@ static int supported_cpuid(int fd, struct kvm_cpuid2 *arg)
 	if (r < 0)
 		return r;
 	gvm_mask_cpuid(arg);
-	r = gvm_vmm_active() ? meet_list(KVM_GET_SUPPORTED_CPUID, arg, meet_cpuid) : 0;
+	r = gvm_vmm_active() ? meet_list(KVM_GET_SUPPORTED_CPUID, arg) : 0;
 	return r < 0 ? gvm_fail(-r) : 0;
-}
-
-static void meet_msrs(void *mine, const void *other)
-{
-	gvm_mask_msrs_meet(mine, other);
 }
 
 static int msr_list(int fd, uint32_t request, struct kvm_msr_list *list)
@@ -143,29 +148,19 @@ static int msr_list(int fd, uint32_t request, struct kvm_msr_list *list)
 		if (gvm_mask_msr_ok(list->indices[i]))
 			list->indices[nr++] = list->indices[i];
 	list->nmsrs = nr;
-	r = gvm_vmm_active() ? meet_list(request, list, meet_msrs) : 0;
+	r = gvm_vmm_active() ? meet_list(request, list) : 0;
 	return r < 0 ? gvm_fail(-r) : 0;
 }
 
-static void meet_features(void *mine, const void *other)
-{
-	gvm_mask_features_meet(mine, other);
-}
-
-static void meet_mce(void *mine, const void *other)
-{
-	*(uint64_t *)mine &= *(const uint64_t *)other;
-}
-
 /* Values that are features. KVM_GET_MSRS is a request to vCPUs as well, of a second VM. */
-static int features(int fd, uint32_t request, void *arg, meet_fn meet)
+static int features(int fd, uint32_t request, void *arg)
 {
 	int r = gvm_raw_ioctl(fd, request, arg);
 
 	if (r < 0 || !gvm_vmm_active() ||
 	    gvm_raw_ioctl(fd, KVM_GET_API_VERSION, NULL) != KVM_API_VERSION)
 		return r;
-	r = meet_others(request, arg, arg, r, meet);
+	r = meet_others(request, arg, arg, r);
 	return r < 0 ? gvm_fail(-r) : r;
 }
 
@@ -182,9 +177,8 @@ static int system_request(int fd, unsigned long request, void *arg)
 	case KVM_GET_MSR_FEATURE_INDEX_LIST:
 		return msr_list(fd, request, arg);
 	case KVM_GET_MSRS:
-		return features(fd, request, arg, meet_features);
 	case KVM_X86_GET_MCE_CAP_SUPPORTED:
-		return features(fd, request, arg, meet_mce);
+		return features(fd, request, arg);
 	default:
 		return gvm_raw_ioctl(fd, request, arg);
 	}

@@ -15,46 +15,37 @@ from pathlib import Path
 
 from gvmtest import ClusterError, guest
 from gvmtest.gvm import Agents
+from dsmprof import events
 from memos import kernel
 from memos.cluster import Cluster
 
 PAGE = 4096
 TRACING = "/sys/kernel/tracing"
 KERNEL_MAP = 0xffffffff80000000  # of physical address 0, without KASLR
-SUM = r"""/dsm_fault_end/ {
-	for (i = 1; i <= NF; i++) { split($i, a, "="); f[a[1]] = a[2] }
-	k = f["region"] " " f["page"] " " f["right"]; n[k]++; ns[k] += f["ns"]
-} END { for (k in n) printf "%s %d %.0f\n", k, n[k], ns[k] }"""
 PAGES = re.compile(r"# pages (\S+)((?: [0-9a-f]+(?:-[0-9a-f]+)?)+)$")
 
 
 @dataclass
 class Page:
-    """Faults by server, to read and to write, and what they took."""
-    reads: dict[int, int] = field(default_factory=lambda: defaultdict(int))
-    writes: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    """Faults by server and right, and what they took."""
+    faults: dict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
     ns: int = 0
 
     @property
-    def faults(self) -> int:
-        return sum(self.reads.values()) + sum(self.writes.values())
+    def nr(self) -> int:
+        return sum(self.faults.values())
 
 
 class Symbols:
-    """What the guest's kernel has in its image and in its per-CPU areas."""
+    """What the guest's kernel has in its image, and in its per-CPU areas at physical addresses."""
 
-    def __init__(self, path: Path, per_cpu: list[int]) -> None:
-        """per_cpu: physical addresses of its per-CPU areas."""
-        found = []
-        for line in path.read_text().splitlines():
-            value, kind, name = line.split()
-            if not name.startswith("__ksymtab"):
-                found.append((int(value, 16), name, kind))
-        found.sort()
-        self.at = [a for a, _, _ in found]
-        self.name = [n for _, n, _ in found]
-        self.end = dict((n, a) for a, n, _ in found)
-        self.per_cpu = per_cpu
+    def __init__(self, path: Path) -> None:
+        lines = (line.split() for line in path.read_text().splitlines())
+        found = sorted((int(value, 16), name) for value, _, name in lines)
+        self.at = [a for a, _ in found]
+        self.name = [n for _, n in found]
+        self.value = {n: a for a, n in found}
+        self.per_cpu: list[int] = []
 
     def between(self, first: int, last: int, most: int = 3) -> str:
         """Symbols that have a byte there, the largest first."""
@@ -72,13 +63,13 @@ class Symbols:
 
     def what(self, pfn: int) -> str:
         at = KERNEL_MAP + pfn * PAGE
-        if self.end["__init_begin"] <= at < self.end["__init_end"]:
+        if self.value["__init_begin"] <= at < self.value["__init_end"]:
             return ""  # it was freed
-        if self.end["_text"] <= at < self.end["_end"]:
+        if self.value["_text"] <= at < self.value["_end"]:
             return "kernel: " + self.between(at, at + PAGE)
         for cpu, start in enumerate(self.per_cpu):
             at = pfn * PAGE - start
-            if -PAGE < at < self.end["__per_cpu_end"]:
+            if -PAGE < at < self.value["__per_cpu_end"]:
                 return f"kernel, CPU {cpu}: " + self.between(max(at, 0), at + PAGE)
         return ""
 
@@ -93,11 +84,9 @@ def names_of_pages(lines: list[str]) -> dict[int, str]:
     return names
 
 
-def watch(c: Cluster, on: bool) -> None:
+def on_all(c: Cluster, script: str) -> None:
     for n in c.nodes:
-        n.sh(f"cd {TRACING} && echo {int(on)} >tracing_on" +
-             (" && echo 16384 >buffer_size_kb && echo >trace && echo 1 >events/dsm/dsm_fault_end/enable"
-              if on else ""), check=True)
+        n.sh(f"cd {TRACING} && {script}", check=True)
 
 
 def faults(c: Cluster, regions: dict[int, int]) -> tuple[dict[int, Page], int]:
@@ -105,61 +94,61 @@ def faults(c: Cluster, regions: dict[int, int]) -> tuple[dict[int, Page], int]:
     pages: dict[int, Page] = defaultdict(Page)
     other = 0
     for n in c.nodes:
-        lost = n.sh(f"awk '/^overrun/ {{ n += $2 }} END {{ print n + 0 }}' {TRACING}/per_cpu/cpu*/stats",
-                    check=True).out.strip()
-        if lost != "0":
+        stats = n.sh(f"cat {TRACING}/per_cpu/cpu*/stats", check=True).out
+        lost = sum(map(int, re.findall(r"^overrun: (\d+)$", stats, re.M)))
+        if lost:
             print(f"server {n.index}: the first {lost} faults are not in the trace")
-    for n in c.nodes:
-        n.sh(f"cat >/tmp/sum.awk <<'END'\n{SUM}\nEND\n", check=True)
-        out = n.sh(f"awk -f /tmp/sum.awk {TRACING}/trace", check=True, timeout=300).out
-        for line in out.splitlines():
-            region, at, right, nr, ns = line.split()
-            if int(region) not in regions:
-                other += int(nr)
+        trace = n.sh(f"cat {TRACING}/trace", check=True, timeout=300).out
+        for e in filter(None, map(events.parse_line, trace.splitlines())):
+            region, at = e.where
+            if region not in regions:
+                other += 1
                 continue
-            page = pages[regions[int(region)] + int(at)]
-            (page.writes if "write" in right else page.reads)[n.index] += int(nr)
-            page.ns += int(ns)
+            page = pages[regions[region] + at]
+            page.faults[n.index, e.f["right"]] += 1
+            page.ns += e.f["ns"]
     return pages, other
 
 
-def guests_memory(c: Cluster, name: str, symbols: Path, cpus: int) -> tuple[dict[int, int], list[int]]:
-    """While it runs. Return: {region: first page}, physical addresses of the CPUs' areas."""
+def regions_of(c: Cluster, name: str) -> dict[int, int]:
+    """While it runs. Return: {region of its RAM: its first page in the guest}."""
     regions, at = {}, 0
     for i in range(c.nr_nodes):
-        r = c[0].sh(f"stat -c '%i %s' /dev/dsm/{name}.ram{i}", check=True).out.split()
-        regions[int(r[0])] = at // PAGE
-        at += int(r[1])
+        ino, size = c[0].sh(f"stat -c '%i %s' /dev/dsm/{name}.ram{i}", check=True).out.split()
+        regions[int(ino)] = at // PAGE
+        at += int(size)
+    return regions
+
+
+def per_cpu_of(c: Cluster, name: str, symbols: Symbols, cpus: int) -> list[int]:
+    """While it runs. Return: physical addresses of its kernel's per-CPU areas."""
 
     def words(symbol: str, nr: int) -> list[int]:
-        at = next(int(x.split()[0], 16) for x in symbols.read_text().splitlines()
-                  if x.endswith(f" {symbol}"))
-        out = c[0].sh(f"od -An -v -tx8 -w8 -j {at - KERNEL_MAP} -N {8 * nr} /dev/dsm/{name}.ram0",
+        at = symbols.value[symbol] - KERNEL_MAP
+        out = c[0].sh(f"od -An -v -tx8 -w8 -j {at} -N {8 * nr} /dev/dsm/{name}.ram0",
                       check=True).out
         return [int(x, 16) for x in out.split()]
 
     direct_map = words("page_offset_base", 1)[0]
-    return regions, [x - direct_map for x in words("__per_cpu_offset", cpus)]
+    return [x - direct_map for x in words("__per_cpu_offset", cpus)]
 
 
 def table(pages: dict[int, Page], what: dict[int, str], nodes: int, most: int) -> str:
     total = sum(p.ns for p in pages.values())
-    groups: dict[str, Page] = defaultdict(Page)
-    count: dict[str, int] = defaultdict(int)
+    groups: dict[str, list[Page]] = defaultdict(list)
     for pfn, p in pages.items():
-        name = what[pfn].split(":")[0]
-        groups[name].ns += p.ns
-        groups[name].reads[0] += p.faults
-        count[name] += 1
-    out = [f"{sum(p.faults for p in pages.values())} faults on {len(pages)} pages, "
+        groups[what[pfn].split(":")[0]].append(p)
+    rows = sorted(((sum(p.ns for p in g), name, g) for name, g in groups.items()), reverse=True)
+    out = [f"{sum(p.nr for p in pages.values())} faults on {len(pages)} pages, "
            f"{total / 1e6:.0f} ms in all", "", f"{'what':24}{'pages':>7}{'faults':>8}{'of time':>9}"]
-    for name, p in sorted(groups.items(), key=lambda x: -x[1].ns):
-        out.append(f"{name:24}{count[name]:7}{p.faults:8}{100 * p.ns / total:8.1f}%")
-    head = "".join(f"{f'read {i}':>8}{f'write {i}':>8}" for i in range(nodes))
+    for ns, name, g in rows:
+        out.append(f"{name:24}{len(g):7}{sum(p.nr for p in g):8}{100 * ns / total:8.1f}%")
+    columns = [(i, right) for i in range(nodes) for right in ("read", "write")]
+    head = "".join(f"{f'{right} {i}':>8}" for i, right in columns)
     out += ["", f"{'page':>7}{head}{'us':>7}{'of time':>9}  what"]
     for pfn, p in sorted(pages.items(), key=lambda x: -x[1].ns)[:most]:
-        cells = "".join(f"{p.reads[i]:8}{p.writes[i]:8}" for i in range(nodes))
-        out.append(f"{pfn:7x}{cells}{p.ns / p.faults / 1000:7.0f}{100 * p.ns / total:8.1f}%  {what[pfn]}")
+        cells = "".join(f"{p.faults[x]:8}" for x in columns)
+        out.append(f"{pfn:7x}{cells}{p.ns / p.nr / 1000:7.0f}{100 * p.ns / total:8.1f}%  {what[pfn]}")
     return "\n".join(out)
 
 
@@ -173,20 +162,22 @@ def main() -> int:
     p.add_argument("--timeout", type=float, default=600)
     a = p.parse_args()
     k = kernel.get("qemu-patched")
-    symbols = k.image.parents[3] / "System.map"
+    symbols = Symbols(k.image.parents[3] / "System.map")
     g = guest.Linux(k, [a.what], cpus=a.nodes, append="loglevel=5 GVM_PAGES=1")
     with Cluster(a.nodes, a.kernel, cpus=1, mem=a.server_mem) as c, Agents(c) as agents:
         vm = agents.linux("hot", g)
         vm.wait_for("ok 1 online", a.timeout)
-        regions, per_cpu = guests_memory(c, "hot", symbols, a.nodes)
-        watch(c, True)
+        regions = regions_of(c, "hot")
+        symbols.per_cpu = per_cpu_of(c, "hot", symbols, a.nodes)
+        on_all(c, "echo 16384 >buffer_size_kb && echo >trace && echo 1 >tracing_on && "
+                  "echo 1 >events/dsm/dsm_fault_end/enable")
         vm.wait_for("# pages follow", a.timeout)
-        watch(c, False)
+        on_all(c, "echo 0 >tracing_on")
         pages, other = faults(c, regions)
         o = vm.finish(a.timeout)
     o.check()
-    named, kernels = names_of_pages(o.tap()), Symbols(symbols, per_cpu)
-    what = {pfn: named.get(pfn) or kernels.what(pfn) or "not known" for pfn in pages}
+    named = names_of_pages(o.tap())
+    what = {pfn: named.get(pfn) or symbols.what(pfn) or "not known" for pfn in pages}
     print(table(pages, what, a.nodes, a.most))
     print(f"{other} faults of other regions; log {o.console.path}")
     return 0

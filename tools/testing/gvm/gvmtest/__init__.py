@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "qemu"))
+_TOOLS = Path(__file__).resolve().parents[3]
+sys.path[:0] = [str(_TOOLS / "testing/qemu"), str(_TOOLS / "dsm-prof")]
 
 from memos import BUILD, TOP, ClusterError  # noqa: E402,F401
 
