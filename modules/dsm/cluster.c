@@ -23,7 +23,8 @@
  * Applying a change takes 3 to 5 but never 1, so a node whose inode locks are
  * held by those who wait for the master still answers the master.  iput() is
  * called outside 3, as evicting an inode takes it.  xa_lock of cluster.calls is
- * a leaf.
+ * a leaf.  The worker that applies changes is waited for with 2 held (meta_agree.c),
+ * so it takes neither 1 nor 2.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

@@ -61,9 +61,11 @@ bool dsm_ctrl_check(const void *buf, size_t len)
 		return len == sizeof(struct dsm_ctrl_member);
 	case DSM_CTRL_OP:
 	case DSM_CTRL_APPLY:
+	case DSM_CTRL_MISSED:
 		return op_len_ok(buf, len);
 	case DSM_CTRL_ZAP:
 		return len == sizeof(struct dsm_ctrl_zap);
+	case DSM_CTRL_LAST:
 	case DSM_CTRL_BEGIN:
 	case DSM_CTRL_END:
 		return len == sizeof(struct dsm_ctrl_snapshot);
@@ -133,7 +135,7 @@ bool dsm_ctrl_decode_member(const struct dsm_ctrl_member *w,
 /**
  * dsm_ctrl_encode_op() - write an op
  * @w:		where to, DSM_CTRL_OP_MAX bytes
- * @type:	OP or APPLY
+ * @type:	OP, APPLY or MISSED
  * @op:		the op
  *
  * Context: Any.

@@ -10,6 +10,9 @@
  *	APPLY	master -> member: make the change		(answered)
  *	ZAP	master -> member: make pages zero; who leaves -> member: none,
  *		to see that all before it has come		(answered)
+ *	LAST	master -> member: which was your last change?  Mine is this
+ *								(answered)
+ *	MISSED	member -> new master: a change that it lacks, before the answer
  *	BEGIN	master -> joiner: forget all, metadata follows
  *	FILE	master -> joiner: a file
  *	END	master -> joiner: that was all			(answered)
@@ -23,13 +26,15 @@
 #include "meta.h"
 
 #define DSM_CTRL_MAGIC		0x4344u
-#define DSM_CTRL_VERSION	2
+#define DSM_CTRL_VERSION	3
 
 enum dsm_ctrl_type {
 	DSM_CTRL_MEMBER,
 	DSM_CTRL_OP,
 	DSM_CTRL_APPLY,
 	DSM_CTRL_ZAP,
+	DSM_CTRL_LAST,
+	DSM_CTRL_MISSED,
 	DSM_CTRL_BEGIN,
 	DSM_CTRL_FILE,
 	DSM_CTRL_END,
@@ -107,7 +112,7 @@ struct dsm_ctrl_zap {
 	__le64 nr;
 };
 
-/* BEGIN and END; @nr_files is the number of FILE messages in between. */
+/* BEGIN and END: @nr_files is the number of FILE messages in between; LAST: only @seq. */
 struct dsm_ctrl_snapshot {
 	struct dsm_ctrl_head head;
 	__le32 seq;

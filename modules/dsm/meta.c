@@ -403,7 +403,8 @@ void dsm_meta_clear(struct dsm_cluster *c)
 	down_write(&m->lock);
 	xa_for_each(&m->files, id, f)
 		dsm_meta_remove_locked(m, f, &dead);
-	m->seq = 0;
+	dsm_changes_begin(&m->changes, 0);
+	WRITE_ONCE(m->agreed, 0);
 	up_write(&m->lock);
 	dsm_meta_bury(&dead);
 }
@@ -438,6 +439,11 @@ int dsm_meta_create(struct dsm_cluster *c)
 
 	if (!m)
 		return -ENOMEM;
+	m->recent = kvcalloc(DSM_CHANGES_MAX, sizeof(*m->recent), GFP_KERNEL);
+	if (!m->recent) {
+		kfree(m);
+		return -ENOMEM;
+	}
 	m->c = c;
 	init_rwsem(&m->lock);
 	m->names = RB_ROOT;
@@ -451,6 +457,7 @@ int dsm_meta_create(struct dsm_cluster *c)
 	m->close_wq = alloc_workqueue("dsm_close", WQ_UNBOUND, 0);
 	if (!m->apply_wq || !m->op_wq || !m->close_wq) {
 		destroy_queues(m);
+		kvfree(m->recent);
 		kfree(m);
 		return -ENOMEM;
 	}
@@ -487,6 +494,7 @@ void dsm_meta_destroy(struct dsm_cluster *c)
 	destroy_queues(c->meta);
 	dsm_meta_clear(c);
 	xa_destroy(&c->meta->files);
+	kvfree(c->meta->recent);
 	kfree(c->meta);
 	c->meta = NULL;
 }

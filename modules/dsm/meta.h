@@ -14,10 +14,12 @@
 #include <linux/rwsem.h>
 
 #include "cluster_types.h"
+#include "core/changes.h"
 #include "core/place.h"
 
 #define DSM_NAME_MAX	255
 
+struct dsm_ctrl_head;
 struct dsm_region;
 struct inode;
 struct super_block;
@@ -79,6 +81,8 @@ struct dsm_file {
  * DESTROY	@file: no one uses it (master only)
  * REHOME	pages of node origin have their home at @node
  * BARRIER	nothing; what was under way before it is done
+ * AGREED	all have made the same changes: what an earlier master has frozen
+ *		thaws (master only)
  */
 #define DSM_OPS(X)	\
 	X(CREATE)	\
@@ -92,7 +96,8 @@ struct dsm_file {
 	X(CLOSE)	\
 	X(DESTROY)	\
 	X(REHOME)	\
-	X(BARRIER)
+	X(BARRIER)	\
+	X(AGREED)
 
 enum dsm_op_type {
 #define X(name) DSM_OP_##name,
@@ -176,11 +181,15 @@ struct dsm_op_done {
  * @names:	files by name
  * @files:	id -> struct dsm_file
  * @nr_files:	number of files
- * @seq:	of the last op applied
+ * @changes:	the numbers of the ops applied last
+ * @recent:	and what they were, a slot each
+ * @catch_err:	why what a member had was not applied here; since it was asked
  * @sb:		the superblock while mounted
  * @done:	ring of the last ops
  * @next_done:	where the next one goes
  * @op_mutex:	the master does one op at a time; taken before @lock
+ * @agreed:	the view in which all members were found to be alike, 0: none; written
+ *		with @op_mutex held
  * @op_id:	last one given to an op of this node; begins anywhere, see @done
  * @apply_wq:	what the master sends, in order
  * @op_wq:	ops of others, zaps
@@ -193,11 +202,14 @@ struct dsm_meta {
 	struct rb_root names;
 	struct xarray files;
 	u32 nr_files;
-	u32 seq;
+	struct dsm_changes changes;
+	struct dsm_op *recent;
+	int catch_err;
 	struct super_block *sb;
 	struct dsm_op_done done[DSM_META_HISTORY];
 	u32 next_done;
 	struct mutex op_mutex; /* one op at a time at the master */
+	u32 agreed;
 	atomic_t op_id;
 	struct workqueue_struct *apply_wq;
 	struct workqueue_struct *op_wq;
@@ -279,7 +291,7 @@ void dsm_meta_members_changed(struct dsm_cluster *c);
 /* Hand all regions over to a node; bounded by leave_timeout_ms. */
 int dsm_meta_handover(struct dsm_cluster *c, u16 successor);
 
-/* ---- inside: meta.c, meta_op.c, meta_apply.c, meta_rx.c ---- */
+/* ---- inside: meta.c, meta_op.c, meta_all.c, meta_agree.c, meta_apply.c, meta_rx.c ---- */
 
 struct dsm_file *dsm_meta_find_locked(struct dsm_meta *m, u32 id);
 struct dsm_file *dsm_meta_find_name_locked(struct dsm_meta *m, const char *name);
@@ -299,7 +311,14 @@ int dsm_meta_apply(struct dsm_cluster *c, u16 from, const struct dsm_op *op);
 bool dsm_meta_is_done(struct dsm_meta *m, const struct dsm_op *op, u64 *value);
 /* The master's work for one op, its own or that of another node. */
 int dsm_meta_serve(struct dsm_cluster *c, struct dsm_op *op);
+struct dsm_op *dsm_meta_own_op(struct dsm_cluster *c, u8 type, u32 id);
+void dsm_meta_end_cut(struct dsm_cluster *c, const struct dsm_op *op);
+int dsm_meta_ask_all(struct dsm_cluster *c, struct dsm_ctrl_head *head, u64 *value);
+int dsm_meta_apply_at_all(struct dsm_cluster *c, struct dsm_op *op);
 int dsm_meta_settle(struct dsm_cluster *c, unsigned long deadline);
+int dsm_meta_agree(struct dsm_cluster *c);
+int dsm_meta_say_last(struct dsm_cluster *c, u16 master, u32 its, u64 *last);
+int dsm_meta_rx_missed(struct dsm_cluster *c, u16 from, const struct dsm_op *op);
 s64 dsm_meta_zap(struct dsm_cluster *c, u32 id, u64 start, u64 end);
 u32 dsm_meta_new_id(struct dsm_meta *m);
 int dsm_meta_rx_snapshot(struct dsm_cluster *c, const void *buf);

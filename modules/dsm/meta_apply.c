@@ -208,9 +208,6 @@ static int apply_place(struct apply *a, struct dsm_file *f)
 	struct dsm_region *r = f->region;
 	int err = 0;
 
-	/* The sender's view, or this node's, is yet to come: once it is, all thaw. */
-	if (a->from != dsm_cluster_master(a->c))
-		return -EREMCHG;
 	if (!(op->flags & DSM_OF_ABORT)) {
 		if (op->flags & DSM_OF_CHECK || !dsm_region_is_frozen(r))
 			err = dsm_region_freeze(r, a->from);
@@ -250,6 +247,18 @@ static int apply_rehome(struct apply *a)
 	return 0;
 }
 
+/* What came of each change of an earlier master is known: there is nothing to wait for. */
+static int apply_agreed(struct apply *a)
+{
+	struct dsm_file *f;
+	unsigned long id;
+
+	xa_for_each(&a->m->files, id, f)
+		if (f->region->frozen_by != a->op->origin)
+			dsm_region_thaw(f->region);
+	return 0;
+}
+
 static int apply_to_file(struct apply *a)
 {
 	struct dsm_file *f = dsm_meta_find_locked(a->m, a->op->file);
@@ -273,6 +282,7 @@ static int apply_to_file(struct apply *a)
 	case DSM_OP_RENAME:
 	case DSM_OP_REHOME:
 	case DSM_OP_BARRIER:
+	case DSM_OP_AGREED:
 	case DSM_NR_OPS:
 		break;
 	}
@@ -292,6 +302,8 @@ static int apply_locked(struct apply *a)
 		return apply_rehome(a);
 	case DSM_OP_BARRIER:
 		return 0;
+	case DSM_OP_AGREED:
+		return apply_agreed(a);
 	case DSM_OP_SETATTR:
 	case DSM_OP_EXTEND:
 	case DSM_OP_PUNCH:
@@ -331,7 +343,10 @@ bool dsm_meta_is_done(struct dsm_meta *m, const struct dsm_op *op, u64 *value)
 
 static void record_locked(struct dsm_meta *m, const struct dsm_op *op)
 {
-	m->seq = op->seq;
+	u32 slot = dsm_changes_add(&m->changes, op->seq);
+
+	if (slot < DSM_CHANGES_MAX)
+		m->recent[slot] = *op;
 	m->done[m->next_done++ % DSM_META_HISTORY] = (struct dsm_op_done){
 		.op_id = op->op_id,
 		.origin = op->origin,
@@ -362,7 +377,10 @@ int dsm_meta_apply(struct dsm_cluster *c, u16 from, const struct dsm_op *op)
 		wait_for_moves(c, op->origin);
 	INIT_LIST_HEAD(&a.dead);
 	down_write(&a.m->lock);
-	if (!dsm_meta_is_done(a.m, op, &value)) {
+	/* The sender's view, or this node's, is yet to come: see core/changes.c. */
+	if (from != dsm_cluster_master(c)) {
+		err = -EREMCHG;
+	} else if (!dsm_meta_is_done(a.m, op, &value)) {
 		err = apply_locked(&a);
 		if (!err && !(op->flags & (DSM_OF_CHECK | DSM_OF_ABORT)))
 			record_locked(a.m, op);
@@ -414,7 +432,7 @@ static int rx_end(struct dsm_cluster *c, const struct dsm_ctrl_snapshot *w)
 	if (dsm_meta_nr_files(c) != le32_to_cpu(w->nr_files))
 		return -EAGAIN;
 	down_write(&c->meta->lock);
-	c->meta->seq = le32_to_cpu(w->seq);
+	dsm_changes_begin(&c->meta->changes, le32_to_cpu(w->seq));
 	if (max_id > READ_ONCE(c->max_region))
 		WRITE_ONCE(c->max_region, max_id);
 	up_write(&c->meta->lock);

@@ -10,9 +10,9 @@
  * extends the file meanwhile and has new contents zeroed.
  *
  * Recovery: if the master is gone or is no master any more, the same op, with
- * the same number, is sent to the new one, which knows from the ring of results
- * whether it was done.  A member that is lost does not answer; it is not waited
- * for once the loss is known.
+ * the same number, is sent to the new one.  That one has first made up for what the
+ * old one left half done (meta_agree.c), and knows from the ring of results whether
+ * the op was.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -121,6 +121,7 @@ static int check_file(struct dsm_cluster *c, struct dsm_op *op)
 	case DSM_OP_RENAME:
 	case DSM_OP_REHOME:
 	case DSM_OP_BARRIER:
+	case DSM_OP_AGREED:
 	case DSM_NR_OPS:
 		break;
 	}
@@ -150,6 +151,8 @@ static int check(struct dsm_cluster *c, struct dsm_op *op)
 		return check_rehome(c, op);
 	case DSM_OP_BARRIER:
 		return 1;
+	case DSM_OP_AGREED:
+		return -EPERM;
 	case DSM_OP_SETATTR:
 	case DSM_OP_EXTEND:
 	case DSM_OP_PUNCH:
@@ -161,98 +164,6 @@ static int check(struct dsm_cluster *c, struct dsm_op *op)
 		break;
 	}
 	return check_file(c, op);
-}
-
-/* ---- the master: everyone does it ---- */
-
-/* The answers: the first errno that is not the loss of the peer. */
-static int collect(struct dsm_cluster *c, struct dsm_call **call, u64 *value)
-{
-	unsigned long deadline = jiffies + msecs_to_jiffies(READ_ONCE(c->knobs.rpc_timeout_ms));
-	int err = 0;
-
-	for (u16 n = 0; n < c->nr_nodes; n++) {
-		long left = max_t(long, deadline - jiffies, 0);
-		u64 got = 0;
-		int e;
-
-		if (!call[n])
-			continue;
-		e = dsm_rpc_finish(c, call[n], jiffies_to_msecs(left), &got);
-		if (value && !e)
-			*value = min(*value, got);
-		if (!e || e == -ENOTCONN)
-			continue;
-		if (e != -EBUSY && e != -EREMCHG)
-			pr_err_ratelimited("%s: node %u: node %u did not do what was asked about the metadata: error %d\n",
-					   c->name, c->self, n, e);
-		err = err ?: e;
-	}
-	return err;
-}
-
-/* Ask all other members the same; @head is complete but for the id. */
-static int ask_all(struct dsm_cluster *c, struct dsm_ctrl_head *head, u64 *value)
-{
-	struct dsm_call **call;
-	struct dsm_view view;
-	int err;
-	u16 n;
-
-	/* This node does it itself. */
-	call = kcalloc(c->nr_nodes, sizeof(struct dsm_call *),
-		       GFP_KERNEL | __GFP_NOFAIL);
-	dsm_cluster_view(c, &view);
-	dsm_nodeset_for_each(n, &view.members)
-		if (n != c->self)
-			call[n] = dsm_rpc_start(c, n, head);
-	err = collect(c, call, value);
-	kfree(call);
-	return err;
-}
-
-/**
- * dsm_meta_settle() - wait until nothing is on the way from or to this node, which leaves
- * @c:		the cluster
- * @deadline:	in jiffies
- *
- * What others have asked by the old placement is to be answered, and what this node has
- * sent to arrive: with it goes what the links would send again once they are back.
- * Messages of a link come in order, so the answer to a question says so: one for nothing.
- *
- * Context: process; sleeps, up to twice rpc_timeout_ms behind the deadline.
- * Return: 0, -ETIMEDOUT, -EINTR.
- */
-int dsm_meta_settle(struct dsm_cluster *c, unsigned long deadline)
-{
-	struct dsm_ctrl_zap none = { .file = 0 };
-	int err = 0;
-
-	dsm_ctrl_head_init(&none.head, DSM_CTRL_ZAP, sizeof(none));
-	/* Twice: what came before the first answer may have got one itself. */
-	for (int rounds = 0; rounds < 2 && !err; rounds++) {
-		do {
-			err = ask_all(c, &none.head, NULL);
-		} while (err == -ETIMEDOUT && time_before(jiffies, deadline));
-		for (u16 n = 0; n < c->nr_nodes && !err; n++)
-			err = dsm_backlog_wait(c, n, deadline);
-	}
-	return err;
-}
-
-static int apply_at_all(struct dsm_cluster *c, struct dsm_op *op)
-{
-	struct dsm_ctrl_op *w = kmalloc(DSM_CTRL_OP_MAX, GFP_KERNEL | __GFP_NOFAIL);
-	int err;
-
-	op->seq = c->meta->seq + 1;
-	err = dsm_meta_apply(c, c->self, op);
-	if (!err) {
-		dsm_ctrl_encode_op(w, DSM_CTRL_APPLY, op);
-		err = ask_all(c, &w->head, NULL);
-	}
-	kfree(w);
-	return err;
 }
 
 /* ---- the master: contents ---- */
@@ -305,7 +216,7 @@ static int zap_at_all(struct dsm_cluster *c, u32 id, u64 start, u64 end)
 		own = dsm_meta_zap(c, id, start, end);
 		if (own < 0)
 			return own;
-		err = ask_all(c, &w.head, &next);
+		err = dsm_meta_ask_all(c, &w.head, &next);
 		if (err)
 			return err;
 		start = min_t(u64, own, next);
@@ -366,8 +277,16 @@ put:
 
 /* ---- the master: an op ---- */
 
-/* What the master does of its own accord no one would do again. */
-static struct dsm_op *own_op(struct dsm_cluster *c, u8 type, u32 id)
+/**
+ * dsm_meta_own_op() - an op of the master's own accord, which no one would ask for again
+ * @c:		the cluster
+ * @type:	enum dsm_op_type
+ * @id:		the file, or 0
+ *
+ * Context: process; sleeps.
+ * Return: the op; to be freed.
+ */
+struct dsm_op *dsm_meta_own_op(struct dsm_cluster *c, u8 type, u32 id)
 {
 	struct dsm_op *op = kzalloc(sizeof(*op), GFP_KERNEL | __GFP_NOFAIL);
 
@@ -385,12 +304,12 @@ static int destroy_if_unused(struct dsm_cluster *c, u32 id)
 
 	if (!id)
 		return 0;
-	op = own_op(c, DSM_OP_DESTROY, id);
+	op = dsm_meta_own_op(c, DSM_OP_DESTROY, id);
 	down_read(&c->meta->lock);
 	err = check(c, op);
 	up_read(&c->meta->lock);
 	if (!err)
-		err = apply_at_all(c, op);
+		err = dsm_meta_apply_at_all(c, op);
 	kfree(op);
 	return err < 0 ? err : 0;
 }
@@ -412,21 +331,21 @@ static int do_place(struct dsm_cluster *c, struct dsm_op *op)
 	int err;
 
 	op->flags = flags | DSM_OF_CHECK;
-	err = apply_at_all(c, op);
+	err = dsm_meta_apply_at_all(c, op);
 	/* If it is not frozen here the others have not been asked. */
 	if (err && is_frozen(c, op->file)) {
 		op->flags = flags | DSM_OF_ABORT;
-		apply_at_all(c, op);
+		dsm_meta_apply_at_all(c, op);
 	}
 	op->flags = flags;
-	return err ? err : apply_at_all(c, op);
+	return err ? err : dsm_meta_apply_at_all(c, op);
 }
 
 static void undo_create(struct dsm_cluster *c, u32 id)
 {
-	struct dsm_op *op = own_op(c, DSM_OP_DESTROY, id);
+	struct dsm_op *op = dsm_meta_own_op(c, DSM_OP_DESTROY, id);
 
-	apply_at_all(c, op);
+	dsm_meta_apply_at_all(c, op);
 	kfree(op);
 }
 
@@ -455,6 +374,7 @@ static int follow_up(struct dsm_cluster *c, struct dsm_op *op)
 	case DSM_OP_DESTROY:
 	case DSM_OP_REHOME:
 	case DSM_OP_BARRIER:
+	case DSM_OP_AGREED:
 	case DSM_NR_OPS:
 		break;
 	}
@@ -467,32 +387,61 @@ static int follow_up(struct dsm_cluster *c, struct dsm_op *op)
  */
 static void undo_cut(struct dsm_cluster *c, const struct dsm_op *cut)
 {
-	struct dsm_op *op = own_op(c, DSM_OP_SETATTR, cut->file);
+	struct dsm_op *op = dsm_meta_own_op(c, DSM_OP_SETATTR, cut->file);
 
 	op->flags = DSM_OF_SIZE;
 	op->start = cut->value;
-	apply_at_all(c, op);
+	dsm_meta_apply_at_all(c, op);
 	kfree(op);
+}
+
+/**
+ * dsm_meta_end_cut() - the last change of a master that is gone may have cut a file off
+ * @c:	the cluster
+ * @op:	the change, which all have made
+ *
+ * What was behind the end is to be zero.  No one has made the file longer since, as that
+ * would be a later change.
+ *
+ * Context: process, op_mutex held; sleeps.
+ */
+void dsm_meta_end_cut(struct dsm_cluster *c, const struct dsm_op *op)
+{
+	struct dsm_op *cut;
+
+	lockdep_assert_held(&c->meta->op_mutex);
+	if (op->type != DSM_OP_SETATTR)
+		return;
+	cut = kmemdup(op, sizeof(*op), GFP_KERNEL | __GFP_NOFAIL);
+	if (follow_up(c, cut))
+		undo_cut(c, cut);
+	kfree(cut);
 }
 
 static int serve_locked(struct dsm_cluster *c, struct dsm_op *op)
 {
 	bool done;
-	int err = 0;
+	int err;
 
 	lockdep_assert_held(&c->meta->op_mutex);
 	if (!dsm_cluster_is_joined(c))
 		return -ENOTCONN;
 	if (dsm_cluster_master(c) != c->self)
 		return -EREMCHG;
+	err = dsm_meta_agree(c);
+	if (err)
+		return err;
 	down_read(&c->meta->lock);
 	done = dsm_meta_is_done(c->meta, op, &op->value);
 	if (!done)
 		err = check(c, op);
 	up_read(&c->meta->lock);
+	/* The master before may not have come to its end, and who asked still waits. */
+	if (done && op->type == DSM_OP_PUNCH)
+		return follow_up(c, op);
 	if (done || err)
 		return err < 0 ? err : 0;
-	err = op->type == DSM_OP_PLACE ? do_place(c, op) : apply_at_all(c, op);
+	err = op->type == DSM_OP_PLACE ? do_place(c, op) : dsm_meta_apply_at_all(c, op);
 	if (err && op->type == DSM_OP_CREATE)
 		undo_create(c, op->file);
 	if (err)
@@ -535,27 +484,12 @@ static void readmit_lost(struct dsm_cluster *c, const struct dsm_view *view)
 		dsm_membership_event(c, DSM_ME_REBUILT, node, false);
 }
 
-/* Who has gone changes no placement.  Not under op_mutex: who has that may wait for it. */
-static void thaw_all(struct dsm_cluster *c)
-{
-	struct dsm_meta *m = c->meta;
-	struct dsm_file *f;
-	unsigned long id;
-	u16 master;
-
-	down_write(&m->lock);
-	master = dsm_cluster_master(c);
-	xa_for_each(&m->files, id, f)
-		if (f->region->frozen_by != master)
-			dsm_region_thaw(f->region);
-	up_write(&m->lock);
-}
-
 /**
  * dsm_meta_reap() - nodes, or the last files, have gone
  * @c:	the cluster
  *
- * Who has gone uses no files any more.
+ * Who has gone uses no files any more.  What one who was the master left half done is
+ * brought to an end.
  *
  * Context: process; sleeps.
  */
@@ -566,16 +500,18 @@ void dsm_meta_reap(struct dsm_cluster *c)
 	struct dsm_file *f;
 	struct dsm_view view;
 
-	thaw_all(c);
 	if (mutex_lock_killable(&m->op_mutex))
 		return;
 	dsm_cluster_view(c, &view);
+	if (view.number && dsm_view_master(&view) == c->self &&
+	    dsm_meta_agree(c) == -ETIMEDOUT)
+		dsm_meta_members_changed(c);
 	down_write(&m->lock);
 	xa_for_each(&m->files, id, f)
 		for (unsigned int i = 0; i < DSM_NODESET_WORDS; i++)
 			f->users.w[i] &= view.members.w[i];
 	up_write(&m->lock);
-	if (view.number && dsm_view_master(&view) == c->self) {
+	if (m->agreed == view.number && view.number) {
 		/* Under RCU in between; ids are not used again. */
 		xa_for_each(&m->files, id, f)
 			destroy_if_unused(c, id);

@@ -44,7 +44,9 @@ static int rx_op(struct rx *rx, u64 *value)
 	} else if (w->head.type == DSM_CTRL_APPLY) {
 		err = dsm_cluster_is_joined(rx->c) ? dsm_meta_apply(rx->c, rx->from, op) :
 						     -ENOTCONN;
-	} else if (op->type == DSM_OP_DESTROY ||
+	} else if (w->head.type == DSM_CTRL_MISSED) {
+		err = dsm_meta_rx_missed(rx->c, rx->from, op);
+	} else if (op->type == DSM_OP_DESTROY || op->type == DSM_OP_AGREED ||
 		   op->flags & (DSM_OF_CHECK | DSM_OF_ABORT)) {
 		/* The master's own. */
 		err = -EPERM;
@@ -72,6 +74,13 @@ static int rx_zap(struct rx *rx, u64 *value)
 	return 0;
 }
 
+static int rx_last(struct rx *rx, u64 *value)
+{
+	struct dsm_ctrl_snapshot *w = (struct dsm_ctrl_snapshot *)rx->buf;
+
+	return dsm_meta_say_last(rx->c, rx->from, le32_to_cpu(w->seq), value);
+}
+
 static void rx_fn(struct work_struct *work)
 {
 	struct rx *rx = container_of(work, struct rx, work);
@@ -82,7 +91,11 @@ static void rx_fn(struct work_struct *work)
 	switch ((enum dsm_ctrl_type)h->type) {
 	case DSM_CTRL_OP:
 	case DSM_CTRL_APPLY:
+	case DSM_CTRL_MISSED:
 		err = rx_op(rx, &value);
+		break;
+	case DSM_CTRL_LAST:
+		err = rx_last(rx, &value);
 		break;
 	case DSM_CTRL_ZAP:
 		err = rx_zap(rx, &value);
@@ -135,7 +148,7 @@ void dsm_meta_rx(struct dsm_cluster *c, u16 from, const void *buf, size_t len)
 static int send_mark(struct dsm_cluster *c, u16 to, u8 type)
 {
 	struct dsm_ctrl_snapshot w = {
-		.seq = cpu_to_le32(c->meta->seq),
+		.seq = cpu_to_le32(c->meta->changes.last),
 		.nr_files = cpu_to_le32(c->meta->nr_files),
 		.max_id = cpu_to_le32(READ_ONCE(c->max_region)),
 	};
@@ -183,7 +196,9 @@ int dsm_meta_send_all(struct dsm_cluster *c, u16 to)
 	int err;
 
 	lockdep_assert_held(&c->meta->op_mutex);
-	err = send_mark(c, to, DSM_CTRL_BEGIN);
+	err = dsm_meta_agree(c);
+	if (!err)
+		err = send_mark(c, to, DSM_CTRL_BEGIN);
 	if (!err)
 		err = send_files(c, to);
 	if (!err)

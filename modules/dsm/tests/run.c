@@ -25,6 +25,7 @@ static struct kunit_suite *suites[] = {
 	&dsm_loop_suite,
 	&dsm_evict_suite,
 	&dsm_leave_suite,
+	&dsm_loss_suite,
 };
 
 /**

@@ -28,6 +28,7 @@ extern struct kunit_suite dsm_node_rx_suite;
 extern struct kunit_suite dsm_loop_suite;
 extern struct kunit_suite dsm_evict_suite;
 extern struct kunit_suite dsm_leave_suite;
+extern struct kunit_suite dsm_loss_suite;
 
 /* Bounds for what takes no time but under lockdep and KASAN on a busy machine. */
 #define DSM_TEST_WAIT_MS	20000

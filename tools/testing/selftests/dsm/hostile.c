@@ -25,7 +25,7 @@
 #include "lib.h"
 
 #define WIRE_VERSION 2	/* DSM_WIRE_VERSION */
-#define CTRL_VERSION 2	/* DSM_CTRL_VERSION */
+#define CTRL_VERSION 3	/* DSM_CTRL_VERSION */
 #define HEAD		80
 #define STEP_MS		4000
 

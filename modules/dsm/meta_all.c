@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the master has all members do, and how it waits for them.
+ *
+ * All are asked at once, and all answers are waited for together. A member that is lost
+ * does not answer; it is not waited for once the loss is known.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/printk.h>
+#include <linux/slab.h>
+
+#include "backlog.h"
+#include "cluster.h"
+#include "ctrl.h"
+#include "meta.h"
+#include "rpc.h"
+
+/* The answers: the first errno; the loss of the peer is one if none may be left out. */
+static int collect(struct dsm_cluster *c, struct dsm_call **call, bool every, u64 *value)
+{
+	unsigned long deadline = jiffies + msecs_to_jiffies(READ_ONCE(c->knobs.rpc_timeout_ms));
+	int err = 0;
+
+	for (u16 n = 0; n < c->nr_nodes; n++) {
+		long left = max_t(long, deadline - jiffies, 0);
+		u64 got = 0;
+		int e;
+
+		if (!call[n])
+			continue;
+		e = dsm_rpc_finish(c, call[n], jiffies_to_msecs(left), &got);
+		if (value && !e)
+			*value = min(*value, got);
+		if (!e || (e == -ENOTCONN && !every))
+			continue;
+		if (e != -EBUSY && e != -EREMCHG && e != -ENOTCONN)
+			pr_err_ratelimited("%s: node %u: node %u did not do what was asked about the metadata: error %d\n",
+					   c->name, c->self, n, e);
+		err = err ?: e;
+	}
+	return err;
+}
+
+static int ask_all(struct dsm_cluster *c, struct dsm_ctrl_head *head, bool every,
+		   u64 *value)
+{
+	struct dsm_call **call;
+	struct dsm_view view;
+	int err;
+	u16 n;
+
+	/* This node does it itself. */
+	call = kcalloc(c->nr_nodes, sizeof(struct dsm_call *),
+		       GFP_KERNEL | __GFP_NOFAIL);
+	dsm_cluster_view(c, &view);
+	dsm_nodeset_for_each(n, &view.members)
+		if (n != c->self)
+			call[n] = dsm_rpc_start(c, n, head);
+	err = collect(c, call, every, value);
+	kfree(call);
+	return err;
+}
+
+/**
+ * dsm_meta_ask_all() - ask all other members the same
+ * @c:		the cluster
+ * @head:	the message, complete but for the id
+ * @value:	becomes the least of it and what came with the answers; or NULL
+ *
+ * Context: process; sleeps, killable, bounded by rpc_timeout_ms.
+ * Return: 0, or the first errno of a member; who is lost is left out.
+ */
+int dsm_meta_ask_all(struct dsm_cluster *c, struct dsm_ctrl_head *head, u64 *value)
+{
+	return ask_all(c, head, false, value);
+}
+
+/**
+ * dsm_meta_settle() - wait until nothing is on the way from or to this node, which leaves
+ * @c:		the cluster
+ * @deadline:	in jiffies
+ *
+ * What others have asked by the old placement is to be answered, and what this node has
+ * sent to arrive: with it goes what the links would send again once they are back.
+ * Messages of a link come in order, so the answer to a question says so: one for nothing.
+ *
+ * Context: process; sleeps, up to twice rpc_timeout_ms behind the deadline.
+ * Return: 0, -ETIMEDOUT, -EINTR.
+ */
+int dsm_meta_settle(struct dsm_cluster *c, unsigned long deadline)
+{
+	struct dsm_ctrl_zap none = { .file = 0 };
+	int err = 0;
+
+	dsm_ctrl_head_init(&none.head, DSM_CTRL_ZAP, sizeof(none));
+	/* Twice: what came before the first answer may have got one itself. */
+	for (int rounds = 0; rounds < 2 && !err; rounds++) {
+		do {
+			err = ask_all(c, &none.head, false, NULL);
+		} while (err == -ETIMEDOUT && time_before(jiffies, deadline));
+		for (u16 n = 0; n < c->nr_nodes && !err; n++)
+			err = dsm_backlog_wait(c, n, deadline);
+	}
+	return err;
+}
+
+/* What is only good if all members know of it. */
+static bool is_of_every_member(const struct dsm_op *op)
+{
+	return op->flags & DSM_OF_CHECK || op->type == DSM_OP_AGREED;
+}
+
+/**
+ * dsm_meta_apply_at_all() - make a change here, then at all other members
+ * @c:	the cluster
+ * @op:	the change; it gets the next number
+ *
+ * Context: process, op_mutex held; sleeps, killable, bounded by rpc_timeout_ms.
+ * Return: 0, or an errno: of this node, then no other has been asked, or the first one of
+ * a member. Who is lost is left out, but -ENOTCONN if every member must know.
+ */
+int dsm_meta_apply_at_all(struct dsm_cluster *c, struct dsm_op *op)
+{
+	struct dsm_ctrl_op *w = kmalloc(DSM_CTRL_OP_MAX, GFP_KERNEL | __GFP_NOFAIL);
+	int err;
+
+	lockdep_assert_held(&c->meta->op_mutex);
+	op->seq = READ_ONCE(c->meta->changes.last) + 1;
+	err = dsm_meta_apply(c, c->self, op);
+	if (!err) {
+		dsm_ctrl_encode_op(w, DSM_CTRL_APPLY, op);
+		err = ask_all(c, &w->head, is_of_every_member(op), NULL);
+	}
+	kfree(w);
+	return err;
+}

@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The numbers of changes in themselves, and then four members of which the first two, each
+ * the master in its time, are lost at any moment: all orders in which messages can come and
+ * members can learn of it. Who is lost may go on for a while without knowing.
+ *
+ * A move here is a step of modules/dsm/meta_agree.c and meta_op.c as the master, or of
+ * meta_rx.c and meta_apply.c as a member.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "changes.h"
+#include "tap.h"
+
+static struct dsm_changes made;
+
+TEST(numbers_are_remembered_in_order)
+{
+	dsm_changes_begin(&made, 7);
+	CHECK(dsm_changes_standing(&made, 7) == DSM_ST_ALIKE);
+	CHECK(dsm_changes_standing(&made, 8) == DSM_ST_AHEAD);
+	CHECK(dsm_changes_standing(&made, 6) == DSM_ST_FAR_BEHIND);
+	CHECK(dsm_changes_after(&made, 6) == DSM_CHANGES_MAX);
+	CHECK(dsm_changes_add(&made, 8) == 0);
+	CHECK(dsm_changes_add(&made, 10) == 1);	/* 9 was taken back */
+	CHECK(dsm_changes_add(&made, 10) == DSM_CHANGES_MAX);
+	CHECK(dsm_changes_add(&made, 9) == DSM_CHANGES_MAX);
+	CHECK(made.last == 10);
+	CHECK(dsm_changes_standing(&made, 7) == DSM_ST_BEHIND);
+	CHECK(dsm_changes_after(&made, 7) == 0);
+	CHECK(dsm_changes_after(&made, 8) == 1);
+	CHECK(dsm_changes_after(&made, 9) == 1);
+	CHECK(dsm_changes_after(&made, 10) == DSM_CHANGES_MAX);
+}
+
+TEST(old_ones_are_forgotten)
+{
+	u32 n, slot;
+
+	dsm_changes_begin(&made, 0);
+	for (n = 1; n <= DSM_CHANGES_MAX; n++)
+		CHECK(dsm_changes_add(&made, n) == n - 1);
+	CHECK(dsm_changes_standing(&made, 0) == DSM_ST_BEHIND);
+	CHECK(dsm_changes_add(&made, n) == 0);
+	CHECK(dsm_changes_standing(&made, 0) == DSM_ST_FAR_BEHIND);
+	CHECK(dsm_changes_standing(&made, 1) == DSM_ST_BEHIND);
+	for (n = 1; n <= DSM_CHANGES_MAX; n++) {
+		slot = dsm_changes_after(&made, n);
+		CHECK(slot < DSM_CHANGES_MAX && made.number[slot] == n + 1);
+	}
+}
+
+TEST(numbers_of_changes_wrap)
+{
+	dsm_changes_begin(&made, ~0u - 1);
+	CHECK(dsm_changes_add(&made, ~0u) == 0);
+	CHECK(dsm_changes_add(&made, 0) == 1);
+	CHECK(dsm_changes_add(&made, 1) == 2);
+	CHECK(dsm_changes_standing(&made, ~0u) == DSM_ST_BEHIND);
+	CHECK(dsm_changes_standing(&made, 2) == DSM_ST_AHEAD);
+	CHECK(made.number[dsm_changes_after(&made, ~0u)] == 0);
+}
+
+/* ---- all orders ---- */
+
+#define NR_NODES	4
+#define NR_QUEUED	8
+#define NR_SEEN		(1u << 22)
+
+/* What changes are; AGREED is one for each master. */
+enum { PLACE, CREATE, AGREED };
+/* CHECK is no change, but what comes before PLACE; the answers carry a number or an errno. */
+enum { LAST, MISSED, APPLY, CHECKS, ANSWER };
+enum { IDLE, ASK, TELL, SAY, CHECKING, APPLYING, OUT };
+
+struct msg {
+	u8 type, change, number, refused;
+};
+
+struct node {
+	struct dsm_changes changes;
+	u8 change[DSM_CHANGES_MAX];	/* what is in each slot */
+	u8 done;			/* a bit for each change */
+	u8 view;			/* without the nodes below, so this is its master */
+	u8 frozen_by;			/* and 1, or 0 */
+	u8 place;
+	/* of the master */
+	u8 at, agreed, refused;
+	u8 waits[NR_NODES], last[NR_NODES];
+};
+
+struct link {
+	struct msg msg[NR_QUEUED];
+	u8 nr;
+};
+
+/* All words are compared. */
+struct world {
+	struct node node[NR_NODES];
+	struct link link[NR_NODES][NR_NODES];
+	u8 lost;			/* nodes below are, whether they know or not */
+	u8 given_up;			/* who wanted PLACE is lost too */
+};
+
+/* What is explored. */
+static u8 nr_nodes, nr_losses;
+/* What a member says comes at once, as otherwise there are too many orders. */
+static bool at_once;
+
+static void post(struct world *w, u8 from, u8 to, struct msg m)
+{
+	struct link *l = &w->link[from][to];
+
+	CHECK(l->nr < NR_QUEUED);
+	l->msg[l->nr++] = m;
+}
+
+/* dsm_meta_apply() */
+static void make(struct node *n, u8 change, u8 number)
+{
+	u32 slot;
+
+	if (n->done >> change & 1)
+		return;
+	n->done |= 1 << change;
+	if (change == PLACE) {
+		n->place = 1;
+		n->frozen_by = 0;
+	}
+	if (change >= AGREED && n->frozen_by != change - AGREED + 1)
+		n->frozen_by = 0;
+	slot = dsm_changes_add(&n->changes, number);
+	if (slot < DSM_CHANGES_MAX)
+		n->change[slot] = change;
+}
+
+static void ask_all(struct world *w, u8 master, struct msg m)
+{
+	for (u8 to = master + 1; to < nr_nodes; to++) {
+		post(w, master, to, m);
+		w->node[master].waits[to]++;
+	}
+}
+
+static void apply_at_all(struct world *w, u8 master, u8 change)
+{
+	struct node *n = &w->node[master];
+	struct msg m = { APPLY, change, n->changes.last + 1, 0 };
+
+	make(n, change, m.number);
+	ask_all(w, master, m);
+}
+
+/* The changes after the number it said it was at; how many. */
+static u8 send_after(struct world *w, u8 from, u8 to, u8 type, u32 number)
+{
+	struct node *n = &w->node[from];
+	u8 nr = 0;
+	u32 slot;
+
+	while ((slot = dsm_changes_after(&n->changes, number)) < DSM_CHANGES_MAX) {
+		number = n->changes.number[slot];
+		post(w, from, to, (struct msg){ type, n->change[slot], number, 0 });
+		nr++;
+	}
+	return nr;
+}
+
+static bool still_waits(const struct node *n)
+{
+	for (u8 i = 0; i < nr_nodes; i++)
+		if (n->waits[i])
+			return true;
+	return false;
+}
+
+static void ask_last(struct world *w, u8 master)
+{
+	w->node[master].at = ASK;
+	ask_all(w, master, (struct msg){ LAST, 0, w->node[master].changes.last, 0 });
+}
+
+static void tell_all(struct world *w, u8 master)
+{
+	struct node *n = &w->node[master];
+
+	for (u8 to = master + 1; to < nr_nodes; to++) {
+		u8 standing = dsm_changes_standing(&n->changes, n->last[to]);
+
+		CHECK(standing == DSM_ST_ALIKE || standing == DSM_ST_BEHIND);
+		if (standing == DSM_ST_BEHIND)
+			n->waits[to] += send_after(w, master, to, APPLY, n->last[to]);
+	}
+	n->at = TELL;
+}
+
+/* Whoever is of this view has made the same. */
+static void check_alike(const struct world *w, u8 master)
+{
+	const struct node *n = &w->node[master], *o;
+
+	for (o = n + 1; o < w->node + nr_nodes; o++) {
+		CHECK(o->view >= master);
+		CHECK(o->view != master || (o->done == n->done &&
+					    o->changes.last == n->changes.last));
+	}
+}
+
+static void begin_op(struct world *w, u8 master)
+{
+	struct node *n = &w->node[master];
+
+	if (!(n->done & 1 << PLACE) && !w->given_up) {
+		n->frozen_by = master + 1;
+		ask_all(w, master, (struct msg){ CHECKS, 0, 0, 0 });
+		n->at = CHECKING;
+	} else {
+		apply_at_all(w, master, CREATE);
+		n->at = APPLYING;
+	}
+}
+
+static bool master_step(struct world *w, u8 master)
+{
+	struct node *n = &w->node[master];
+	bool refused = n->refused;
+
+	if (n->view != master || n->at == OUT || still_waits(n))
+		return false;
+	if (n->at == IDLE && n->agreed && n->done & 1 << CREATE)
+		return false;
+	n->refused = 0;
+	if (refused && (n->at == CHECKING || n->at == APPLYING)) {
+		CHECK(master < w->lost);
+		n->at = OUT;
+		return true;
+	}
+	if (refused) {
+		ask_last(w, master);
+		return true;
+	}
+	switch (n->at) {
+	case IDLE:
+		if (n->agreed)
+			begin_op(w, master);
+		else
+			ask_last(w, master);
+		return true;
+	case ASK:
+		tell_all(w, master);
+		return true;
+	case TELL:
+		apply_at_all(w, master, AGREED + master);
+		n->at = SAY;
+		return true;
+	case SAY:
+		n->agreed = 1;
+		n->at = IDLE;
+		memset(n->last, 0, sizeof(n->last));
+		check_alike(w, master);
+		return true;
+	case CHECKING:
+		apply_at_all(w, master, PLACE);
+		n->at = APPLYING;
+		return true;
+	default:
+		n->at = IDLE;
+		return true;
+	}
+}
+
+static struct msg take(struct link *l)
+{
+	struct msg m = l->msg[0];
+
+	memmove(l->msg, l->msg + 1, sizeof(l->msg) - sizeof(m));
+	l->msg[NR_QUEUED - 1] = (struct msg){ 0 };
+	l->nr--;
+	return m;
+}
+
+static void to_master(struct node *n, u8 from, struct msg m)
+{
+	if (m.type == ANSWER) {
+		CHECK(n->waits[from]);
+		n->waits[from]--;
+		n->refused |= m.refused;
+		if (n->at == ASK)
+			n->last[from] = m.number;
+	} else if (n->at == ASK) {
+		make(n, m.change, m.number);
+	}
+}
+
+static bool deliver(struct world *w, u8 from, u8 to)
+{
+	struct msg m, answer = { ANSWER, 0, 0, 0 };
+	struct link *back = &w->link[to][from];
+	struct node *n = &w->node[to];
+
+	if (!w->link[from][to].nr)
+		return false;
+	m = take(&w->link[from][to]);
+	if (m.type == ANSWER || m.type == MISSED) {
+		to_master(n, from, m);
+		return true;
+	}
+	answer.refused = n->view != from;
+	if (!answer.refused) {
+		if (m.type == LAST)
+			send_after(w, to, from, MISSED, m.number);
+		else if (m.type == CHECKS)
+			n->frozen_by = from + 1;
+		else
+			make(n, m.change, m.number);
+		answer.number = n->changes.last;
+	}
+	post(w, to, from, answer);
+	while (at_once && back->nr)
+		to_master(&w->node[from], to, take(back));
+	return true;
+}
+
+static bool learn(struct world *w, u8 node)
+{
+	struct node *n = &w->node[node];
+
+	if (n->view >= w->lost || n->view >= node)
+		return false;
+	/* What is on the way between it and who it knows is lost comes to nothing. */
+	memset(&w->link[n->view][node], 0, sizeof(struct link));
+	memset(&w->link[node][n->view], 0, sizeof(struct link));
+	n->view++;
+	return true;
+}
+
+static bool lose(struct world *w, bool who_wanted_place)
+{
+	if (w->lost == nr_losses)
+		return false;
+	w->lost++;
+	w->given_up |= who_wanted_place;
+	return true;
+}
+
+/* Pages are asked for where they are not frozen: by one placement. */
+static void check_places(const struct world *w)
+{
+	u8 places = 0;
+
+	for (u8 i = w->lost; i < nr_nodes; i++)
+		if (!w->node[i].frozen_by)
+			places |= 1 << w->node[i].place;
+	CHECK(places != 3);
+}
+
+static void check_end(const struct world *w)
+{
+	CHECK(w->lost == nr_losses);
+	for (u8 i = w->lost; i < nr_nodes; i++) {
+		const struct node *n = &w->node[i];
+
+		CHECK(!n->frozen_by);
+		CHECK(n->done & 1 << CREATE);
+		CHECK(n->done == w->node[nr_nodes - 1].done);
+		CHECK(n->changes.last == w->node[nr_nodes - 1].changes.last);
+	}
+}
+
+static u64 *seen;
+static unsigned int nr_seen, nr_ends;
+
+static bool is_new(const struct world *w)
+{
+	u64 hash = 14695981039346656037ull;
+	unsigned int at;
+	u32 word;
+
+	for (size_t i = 0; i < sizeof(*w) / sizeof(word); i++) {
+		memcpy(&word, (const char *)w + i * sizeof(word), sizeof(word));
+		hash = (hash ^ word) * 1099511628211ull;
+		hash ^= hash >> 29;
+	}
+	hash += !hash;
+	for (at = hash % NR_SEEN; seen[at]; at = (at + 1) % NR_SEEN)
+		if (seen[at] == hash)
+			return false;
+	seen[at] = hash;
+	CHECK(++nr_seen < NR_SEEN / 4 * 3);
+	return true;
+}
+
+static void explore(const struct world *w);
+
+static bool then(bool moved, const struct world *next)
+{
+	if (moved && is_new(next))
+		explore(next);
+	return moved;
+}
+
+static void explore(const struct world *w)
+{
+	struct world next;
+	bool any = false;
+
+#define MOVE(move) (next = *w, then(move, &next))
+	check_places(w);
+	any |= MOVE(lose(&next, false));
+	any |= MOVE(lose(&next, true));
+	for (u8 a = 0; a < nr_nodes; a++) {
+		any |= MOVE(master_step(&next, a));
+		any |= MOVE(learn(&next, a));
+		for (u8 b = 0; b < nr_nodes; b++)
+			any |= MOVE(deliver(&next, a, b));
+	}
+#undef MOVE
+	if (!any) {
+		check_end(w);
+		nr_ends++;
+	}
+}
+
+static void explore_all(u8 nodes, u8 losses, bool answers_at_once)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	nr_nodes = nodes;
+	nr_losses = losses;
+	at_once = answers_at_once;
+	nr_seen = 0;
+	nr_ends = 0;
+	seen = calloc(NR_SEEN, sizeof(*seen));
+	CHECK(w && seen);
+	explore(w);
+	printf("# changes: %u nodes: %u states, %u ends\n", nodes, nr_seen, nr_ends);
+	CHECK(nr_ends);
+	free(seen);
+	free(w);
+}
+
+TEST(all_are_alike_whenever_the_master_is_lost)
+{
+	explore_all(3, 1, false);
+}
+
+TEST(all_are_alike_whenever_two_masters_are_lost)
+{
+	explore_all(4, 2, true);
+}
