@@ -182,7 +182,7 @@ static int tell(struct catch_up *u, u16 node)
 	return err;
 }
 
-static int lacks(const struct catch_up *u, u16 node, u32 first, u32 last)
+static int tell_no_more(const struct catch_up *u, u16 node, u32 first, u32 last)
 {
 	pr_err_ratelimited("%s: node %u: node %u lacks changes %u to %u of the metadata, which no one remembers: umount and rmmod there, and load again\n",
 			   u->c->name, u->c->self, node, first, last);
@@ -207,10 +207,10 @@ static int tell_all(struct catch_up *u)
 			err = tell(u, n);
 			break;
 		case DSM_ST_FAR_BEHIND:
-			err = lacks(u, n, u->last[n] + 1, own->since);
+			err = tell_no_more(u, n, u->last[n] + 1, own->since);
 			break;
 		case DSM_ST_AHEAD:
-			err = lacks(u, u->c->self, own->last + 1, u->last[n]);
+			err = tell_no_more(u, u->c->self, own->last + 1, u->last[n]);
 			break;
 		}
 		if (err)

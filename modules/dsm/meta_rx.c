@@ -136,11 +136,17 @@ void dsm_meta_rx(struct dsm_cluster *c, u16 from, const void *buf, size_t len)
 
 	/* What the others apply has to be applied here. */
 	rx = kmalloc(struct_size(rx, buf, len), GFP_KERNEL | __GFP_NOFAIL);
-	INIT_WORK(&rx->work, rx_fn);
 	rx->c = c;
 	rx->from = from;
 	memcpy(rx->buf, buf, len);
-	queue_work(in_order ? c->meta->apply_wq : c->meta->op_wq, &rx->work);
+	/* To lockdep two kinds of work: one waits for the other (meta_agree.c). */
+	if (in_order) {
+		INIT_WORK(&rx->work, rx_fn);
+		queue_work(c->meta->apply_wq, &rx->work);
+	} else {
+		INIT_WORK(&rx->work, rx_fn);
+		queue_work(c->meta->op_wq, &rx->work);
+	}
 }
 
 /* ---- the copy for a joiner ---- */

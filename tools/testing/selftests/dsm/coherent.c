@@ -557,7 +557,8 @@ TEST_F_TIMEOUT(coherent, time_of_a_revocation, 200)
 			ksft_print_msg("not judged: the clock is coarse\n");
 			continue;
 		}
-		EXPECT_GT(one, all);
+		/* median() has sorted: the least is what no other work of the machine is in. */
+		EXPECT_GT(t[w][0][0], t[w][1][0]);
 	}
 }
 
