@@ -225,7 +225,10 @@ static int get_memory(struct dsm_entry *e, const struct fault_wait *w,
 	return err;
 }
 
-/* The master asks the members whether the placement may change: it takes no longer. */
+/*
+ * The master asks the members whether the placement may change: it takes no longer; or, if
+ * it is lost, until the next one has all agree.
+ */
 static int wait_thaw(const struct fault_wait *w, unsigned int flags)
 {
 	if (flags & DSM_GET_NOWAIT)

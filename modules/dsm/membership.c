@@ -344,6 +344,11 @@ void dsm_membership_init(struct dsm_cluster *c)
  */
 void dsm_membership_exit(struct dsm_cluster *c)
 {
+	/* If it could not leave: who still wants to change a file need not ask anyone. */
+	spin_lock_bh(&c->view_lock);
+	c->view.number = 0;
+	dsm_nodeset_clear(&c->view.members);
+	spin_unlock_bh(&c->view_lock);
 	dsm_rpc_fail_all(c);
 	disable_delayed_work_sync(&c->member_timer);
 	disable_work_sync(&c->snapshot_work);

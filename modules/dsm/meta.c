@@ -267,6 +267,17 @@ struct close_work {
 	u32 id;
 };
 
+static void may_close_again(struct dsm_meta *m, u32 id)
+{
+	struct dsm_file *f;
+
+	down_write(&m->lock);
+	f = dsm_meta_find_locked(m, id);
+	if (f)
+		f->closing = false;
+	up_write(&m->lock);
+}
+
 static void close_fn(struct work_struct *work)
 {
 	struct close_work *w = container_of(work, struct close_work, work);
@@ -277,8 +288,10 @@ static void close_fn(struct work_struct *work)
 	op->file = w->id;
 	err = dsm_meta_op_patiently(w->c, op);
 	if (err && err != -ENOTCONN)
-		pr_warn_ratelimited("%s: node %u: unlinked region %u stays for now: error %d\n",
+		pr_warn_ratelimited("%s: node %u: unlinked region %u stays until there is another view: error %d\n",
 				    w->c->name, w->c->self, w->id, err);
+	if (err)
+		may_close_again(w->c->meta, w->id);
 	kfree(op);
 	kfree(w);
 }

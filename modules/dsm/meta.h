@@ -81,8 +81,7 @@ struct dsm_file {
  * DESTROY	@file: no one uses it (master only)
  * REHOME	pages of node origin have their home at @node
  * BARRIER	nothing; what was under way before it is done
- * AGREED	all have made the same changes: what an earlier master has frozen
- *		thaws (master only)
+ * AGREED	all have made the same changes: what is frozen thaws (master only)
  */
 #define DSM_OPS(X)	\
 	X(CREATE)	\
@@ -128,6 +127,7 @@ enum dsm_op_type {
  * @file:	the file; CREATE: set by the master
  * @op_id:	number the origin gave it; the same when it tries again
  * @seq:	number the master gave it
+ * @ended:	this node has, as the master, brought it to its end; not on the wire
  * @mode:	see struct dsm_file
  * @uid:	likewise
  * @gid:	likewise
@@ -146,6 +146,7 @@ struct dsm_op {
 	u8 policy;
 	u16 origin;
 	u16 node;
+	bool ended;
 	u32 flags;
 	u32 file;
 	u32 op_id;
@@ -183,13 +184,11 @@ struct dsm_op_done {
  * @nr_files:	number of files
  * @changes:	the numbers of the ops applied last
  * @recent:	and what they were, a slot each
- * @catch_err:	why what a member had was not applied here; since it was asked
  * @sb:		the superblock while mounted
  * @done:	ring of the last ops
  * @next_done:	where the next one goes
  * @op_mutex:	the master does one op at a time; taken before @lock
- * @agreed:	the view in which all members were found to be alike, 0: none; written
- *		with @op_mutex held
+ * @agreed:	the master: the view in which all members are known to be alike, or 0
  * @op_id:	last one given to an op of this node; begins anywhere, see @done
  * @apply_wq:	what the master sends, in order
  * @op_wq:	ops of others, zaps
@@ -204,7 +203,6 @@ struct dsm_meta {
 	u32 nr_files;
 	struct dsm_changes changes;
 	struct dsm_op *recent;
-	int catch_err;
 	struct super_block *sb;
 	struct dsm_op_done done[DSM_META_HISTORY];
 	u32 next_done;
@@ -306,20 +304,23 @@ void dsm_meta_bury(struct list_head *dead);
 void dsm_meta_close_unused_locked(struct dsm_meta *m, struct dsm_file *f);
 void dsm_meta_reap(struct dsm_cluster *c);
 
-/* Return: 0 or an errno that everyone gets alike, or -ENOMEM. */
+/*
+ * Return: 0 or an errno that everyone gets alike, -ENOMEM, or -EREMCHG: it is not of this
+ * node's master, or one before it is missing.
+ */
 int dsm_meta_apply(struct dsm_cluster *c, u16 from, const struct dsm_op *op);
 bool dsm_meta_is_done(struct dsm_meta *m, const struct dsm_op *op, u64 *value);
 /* The master's work for one op, its own or that of another node. */
 int dsm_meta_serve(struct dsm_cluster *c, struct dsm_op *op);
 struct dsm_op *dsm_meta_own_op(struct dsm_cluster *c, u8 type, u32 id);
-void dsm_meta_end_cut(struct dsm_cluster *c, const struct dsm_op *op);
+int dsm_meta_end_cut(struct dsm_cluster *c, const struct dsm_op *op);
 int dsm_meta_ask_all(struct dsm_cluster *c, struct dsm_ctrl_head *head, u64 *value);
 int dsm_meta_apply_at_all(struct dsm_cluster *c, struct dsm_op *op);
 int dsm_meta_settle(struct dsm_cluster *c, unsigned long deadline);
 int dsm_meta_agree(struct dsm_cluster *c);
 int dsm_meta_say_last(struct dsm_cluster *c, u16 master, u32 its, u64 *last);
 int dsm_meta_rx_missed(struct dsm_cluster *c, u16 from, const struct dsm_op *op);
-s64 dsm_meta_zap(struct dsm_cluster *c, u32 id, u64 start, u64 end);
+s64 dsm_meta_zap(struct dsm_cluster *c, u16 master, u32 id, u64 start, u64 end);
 u32 dsm_meta_new_id(struct dsm_meta *m);
 int dsm_meta_rx_snapshot(struct dsm_cluster *c, const void *buf);
 

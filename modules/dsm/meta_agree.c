@@ -4,15 +4,16 @@
  * core/changes.c says how and why.
  *
  * Normal operation: the master does this once for each view, before it changes anything or
- * lets a node in.  It asks all members for their last change at once; what it lacks itself
- * comes on the same link before the answer, and is applied by the same worker, in order.
- * Then it tells who is behind, one change after the other.  Last comes AGREED, a change
- * as any other: a region that an earlier master has frozen (see apply_place()) thaws, as
- * the change of its placement is here by now or does not come.
+ * lets a node in, and again when a member has not made a change.  It asks all members for
+ * their last change at once; what it lacks itself comes on the same link before the answer,
+ * and is applied by the same worker, in order.  Then it tells who is behind, one change after
+ * the other.  Next comes AGREED, a change as any other: a region that is still frozen (see
+ * apply_place()) thaws, as the change of its placement is here by now or does not come.  If
+ * the last change of an earlier master cut a file off, what was behind the end is made zero.
  *
  * Recovery: whatever fails is begun again, until the view changes or the time is up; then
- * what wanted it fails, and the next op tries again.  A member whose view is older than
- * this one says EREMCHG, one that is not in yet ENOTCONN; both are asked again.
+ * whoever wanted it tries again.  A member whose view is older than this one says EREMCHG,
+ * one that is not in yet ENOTCONN; both are asked again.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -22,6 +23,7 @@
 
 #include "cluster.h"
 #include "ctrl.h"
+#include "membership.h"
 #include "meta.h"
 #include "node.h"
 #include "rpc.h"
@@ -56,6 +58,14 @@ static u32 left_ms(const struct catch_up *u)
 
 /* ---- a member ---- */
 
+static int send_recent(struct dsm_cluster *c, u16 to, u32 number, struct dsm_ctrl_op *w)
+{
+	const struct dsm_op *op = &c->meta->recent[dsm_changes_slot(number)];
+
+	lockdep_assert_held(&c->meta->lock);
+	return dsm_node_send_ctrl(c, to, w, dsm_ctrl_encode_op(w, DSM_CTRL_MISSED, op));
+}
+
 /**
  * dsm_meta_say_last() - a master asks for the number of the last change
  * @c:		the cluster
@@ -71,7 +81,6 @@ int dsm_meta_say_last(struct dsm_cluster *c, u16 master, u32 its, u64 *last)
 	struct dsm_meta *m = c->meta;
 	struct dsm_ctrl_op *w;
 	int err = 0;
-	u32 slot;
 
 	if (!dsm_cluster_is_joined(c))
 		return -ENOTCONN;
@@ -80,17 +89,9 @@ int dsm_meta_say_last(struct dsm_cluster *c, u16 master, u32 its, u64 *last)
 	w = kmalloc(DSM_CTRL_OP_MAX, GFP_KERNEL | __GFP_NOFAIL);
 	down_read(&m->lock);
 	*last = m->changes.last;
-	/* If some are forgotten the others would hide that they lack. */
-	if (dsm_changes_standing(&m->changes, its) != DSM_ST_BEHIND)
-		goto unlock;
-	for (slot = dsm_changes_after(&m->changes, its); slot < DSM_CHANGES_MAX && !err;
-	     slot = dsm_changes_after(&m->changes, its)) {
-		size_t len = dsm_ctrl_encode_op(w, DSM_CTRL_MISSED, &m->recent[slot]);
-
-		err = dsm_node_send_ctrl(c, master, w, len);
-		its = m->changes.number[slot];
-	}
-unlock:
+	if (dsm_changes_standing(&m->changes, its) == DSM_ST_BEHIND)
+		while (its != m->changes.last && !err)
+			err = send_recent(c, master, ++its, w);
 	up_read(&m->lock);
 	kfree(w);
 	return err;
@@ -102,25 +103,23 @@ unlock:
  * @from:	from whom
  * @op:		the change
  *
+ * If it cannot be made it will be asked for again.
+ *
  * Context: process, the worker that applies changes.
- * Return: 0, or the errno for which it, and what comes after it, has to be asked for again.
+ * Return: 0 or -EPROTO.
  */
 int dsm_meta_rx_missed(struct dsm_cluster *c, u16 from, const struct dsm_op *op)
 {
-	struct dsm_meta *m = c->meta;
 	struct dsm_view view;
-	int err = READ_ONCE(m->catch_err);
 
-	dsm_cluster_view(c, &view);
-	/* What came late, of one who is lost or for an earlier view, was not counted on. */
-	if (err || !view.number || dsm_view_master(&view) != c->self ||
-	    READ_ONCE(m->agreed) == view.number || !dsm_nodeset_has(&view.members, from))
-		return err;
 	if (op->flags & (DSM_OF_CHECK | DSM_OF_ABORT))
 		return -EPROTO;
-	err = dsm_meta_apply(c, c->self, op);
-	WRITE_ONCE(m->catch_err, err);
-	return err;
+	dsm_cluster_view(c, &view);
+	/* What came late, of one who is lost or for an earlier view, was not counted on. */
+	if (view.number && dsm_view_master(&view) == c->self &&
+	    READ_ONCE(c->meta->agreed) != view.number && dsm_nodeset_has(&view.members, from))
+		dsm_meta_apply(c, c->self, op);
+	return 0;
 }
 
 /* ---- the master ---- */
@@ -134,7 +133,6 @@ static int ask_last(struct catch_up *u)
 	int err = 0;
 	u16 n;
 
-	WRITE_ONCE(u->m->catch_err, 0);
 	dsm_ctrl_head_init(&w.head, DSM_CTRL_LAST, sizeof(w));
 	dsm_nodeset_for_each(n, &u->view.members)
 		if (n != c->self)
@@ -151,42 +149,34 @@ static int ask_last(struct catch_up *u)
 	}
 	/* What came before the answers. */
 	flush_workqueue(u->m->apply_wq);
-	return err ?: READ_ONCE(u->m->catch_err);
+	return err;
 }
 
-/* The change in a slot, which only whoever has op_mutex makes others of meanwhile. */
-static void encode_recent(struct dsm_meta *m, u32 slot, struct dsm_ctrl_op *w)
-{
-	down_read(&m->lock);
-	dsm_ctrl_encode_op(w, DSM_CTRL_APPLY, &m->recent[slot]);
-	up_read(&m->lock);
-}
-
+/* After the flush no one else changes what is remembered. */
 static int tell(struct catch_up *u, u16 node)
 {
 	struct dsm_ctrl_op *w = kmalloc(DSM_CTRL_OP_MAX, GFP_KERNEL | __GFP_NOFAIL);
-	u32 slot, number = u->last[node];
+	u32 number = u->last[node];
 	int err = 0;
 
-	/* One after the other: who could not make one must not make the next. */
-	while (!err) {
-		slot = dsm_changes_after(&u->m->changes, number);
-		if (slot == DSM_CHANGES_MAX)
-			break;
-		encode_recent(u->m, slot, w);
+	while (number != u->m->changes.last && !err) {
+		number++;
+		dsm_ctrl_encode_op(w, DSM_CTRL_APPLY,
+				   &u->m->recent[dsm_changes_slot(number)]);
 		err = dsm_rpc_finish(u->c, dsm_rpc_start(u->c, node, &w->head),
 				     left_ms(u), NULL);
-		number = u->m->changes.number[slot];
 	}
 	kfree(w);
 	return err;
 }
 
-static int tell_no_more(const struct catch_up *u, u16 node, u32 first, u32 last)
+/* It is of no use as a member; there will be a view without it. */
+static int give_up(struct catch_up *u, u16 node)
 {
-	pr_err_ratelimited("%s: node %u: node %u lacks changes %u to %u of the metadata, which no one remembers: umount and rmmod there, and load again\n",
-			   u->c->name, u->c->self, node, first, last);
-	return -EIO;
+	pr_err("%s: node %u: node %u lacks changes of the metadata after %u, and those to %u are forgotten: it cannot stay a member; umount and rmmod there, and load again\n",
+	       u->c->name, u->c->self, node, u->last[node], u->m->changes.since);
+	dsm_membership_event(u->c, DSM_ME_LINK_LOST, node, false);
+	return -EREMCHG;
 }
 
 static int tell_all(struct catch_up *u)
@@ -207,10 +197,11 @@ static int tell_all(struct catch_up *u)
 			err = tell(u, n);
 			break;
 		case DSM_ST_FAR_BEHIND:
-			err = tell_no_more(u, n, u->last[n] + 1, own->since);
+			err = give_up(u, n);
 			break;
 		case DSM_ST_AHEAD:
-			err = tell_no_more(u, u->c->self, own->last + 1, u->last[n]);
+			/* There was no memory for what it sent, or it has forgotten. */
+			err = -EAGAIN;
 			break;
 		}
 		if (err)
@@ -219,29 +210,51 @@ static int tell_all(struct catch_up *u)
 	return 0;
 }
 
+/* The last change that is not AGREED, or NULL. */
+static struct dsm_op *last_change(struct dsm_meta *m)
+{
+	for (u32 number = m->changes.last; number != m->changes.since; number--) {
+		struct dsm_op *op = &m->recent[dsm_changes_slot(number)];
+
+		if (op->type != DSM_OP_AGREED)
+			return op;
+	}
+	return NULL;
+}
+
+/*
+ * A master that is gone, or could not reach everyone, has not made zero what it cut off.
+ * No one has made the file longer since, as that would be a later change.
+ */
+static void end_cut(struct catch_up *u)
+{
+	struct dsm_op *op = last_change(u->m);
+
+	if (!op || op->type != DSM_OP_SETATTR || op->ended)
+		return;
+	if (dsm_meta_end_cut(u->c, op))
+		pr_err("%s: node %u: region %u: not all that was cut off could be made zero, as some pages are lost\n",
+		       u->c->name, u->c->self, op->file);
+	op->ended = true;
+}
+
 static int catch_up(struct catch_up *u)
 {
-	struct dsm_op *agreed, *last;
+	struct dsm_op *agreed;
 	int err = ask_last(u);
-	u32 slot;
 
 	if (!err)
 		err = tell_all(u);
 	if (err)
 		return err;
-	last = kzalloc(sizeof(*last), GFP_KERNEL | __GFP_NOFAIL);
-	last->type = DSM_OP_AGREED;
-	slot = dsm_changes_after(&u->m->changes, u->m->changes.last - 1);
-	if (slot < DSM_CHANGES_MAX)
-		*last = u->m->recent[slot];
 	agreed = dsm_meta_own_op(u->c, DSM_OP_AGREED, 0);
 	err = dsm_meta_apply_at_all(u->c, agreed);
 	if (!err) {
+		/* Before that a region may be frozen. */
+		end_cut(u);
 		WRITE_ONCE(u->m->agreed, u->view.number);
-		dsm_meta_end_cut(u->c, last);
 	}
 	kfree(agreed);
-	kfree(last);
 	return err;
 }
 
@@ -259,7 +272,7 @@ static int try_to_catch_up(struct catch_up *u)
 
 	for (;;) {
 		err = catch_up(u);
-		if (!err || err == -EIO || err == -EINTR)
+		if (!err || err == -EINTR)
 			return err;
 		if (!is_of_view(u))
 			return -EREMCHG;
@@ -269,7 +282,7 @@ static int try_to_catch_up(struct catch_up *u)
 		if (fatal_signal_pending(current))
 			return -EINTR;
 	}
-	pr_warn_ratelimited("%s: node %u: not all members of view %u said which changes of the metadata they have made: error %d; files cannot be changed until they do\n",
+	pr_warn_ratelimited("%s: node %u: not all members of view %u have made the same changes of the metadata (error %d): files cannot be changed until they have; see what the log of the others says\n",
 			    u->c->name, u->c->self, u->view.number, err);
 	return -ETIMEDOUT;
 }
@@ -278,9 +291,10 @@ static int try_to_catch_up(struct catch_up *u)
  * dsm_meta_agree() - have all members made the same changes?  If not, they do
  * @c:	the cluster; this node is the master
  *
- * Context: process, op_mutex held; sleeps, killable, bounded by half of rpc_timeout_ms.
- * Return: 0; -EREMCHG if the view changed meanwhile, -ETIMEDOUT, -EINTR; -EIO if one lacks
- * changes that no one remembers.
+ * Context: process, op_mutex held; sleeps, killable. Asking again is bounded by half of
+ * rpc_timeout_ms; then come one round for AGREED (rpc_timeout_ms) and, if a master was lost in
+ * the middle of a cut, making pages zero (fault_timeout_ms and as long as there are pages).
+ * Return: 0; -EREMCHG if the view changed meanwhile, -ETIMEDOUT, -EINTR.
  */
 int dsm_meta_agree(struct dsm_cluster *c)
 {
@@ -296,11 +310,11 @@ int dsm_meta_agree(struct dsm_cluster *c)
 	dsm_cluster_view(c, &u.view);
 	if (!u.view.number || dsm_view_master(&u.view) != c->self)
 		return -EREMCHG;
-	if (c->meta->agreed == u.view.number)
+	if (READ_ONCE(c->meta->agreed) == u.view.number)
 		return 0;
-	u.last = kcalloc(c->nr_nodes, sizeof(*u.last), GFP_KERNEL);
-	u.call = kcalloc(c->nr_nodes, sizeof(*u.call), GFP_KERNEL);
-	err = u.last && u.call ? try_to_catch_up(&u) : -ENOMEM;
+	u.last = kcalloc(c->nr_nodes, sizeof(*u.last), GFP_KERNEL | __GFP_NOFAIL);
+	u.call = kcalloc(c->nr_nodes, sizeof(*u.call), GFP_KERNEL | __GFP_NOFAIL);
+	err = try_to_catch_up(&u);
 	kfree(u.call);
 	kfree(u.last);
 	return err;

@@ -37,7 +37,9 @@ static int collect(struct dsm_cluster *c, struct dsm_call **call, bool every, u6
 		if (e != -EBUSY && e != -EREMCHG && e != -ENOTCONN)
 			pr_err_ratelimited("%s: node %u: node %u did not do what was asked about the metadata: error %d\n",
 					   c->name, c->self, n, e);
-		err = err ?: e;
+		/* The loss of one hides nothing. */
+		if (!err || err == -ENOTCONN)
+			err = e;
 	}
 	return err;
 }
@@ -130,7 +132,14 @@ int dsm_meta_apply_at_all(struct dsm_cluster *c, struct dsm_op *op)
 	err = dsm_meta_apply(c, c->self, op);
 	if (!err) {
 		dsm_ctrl_encode_op(w, DSM_CTRL_APPLY, op);
-		err = ask_all(c, &w->head, is_of_every_member(op), NULL);
+		err = ask_all(c, &w->head, true, NULL);
+		/* Who did not make it is told before the next one. */
+		if (err && err != -EBUSY)
+			WRITE_ONCE(c->meta->agreed, 0);
+		if (err == -ENOTCONN && !is_of_every_member(op)) {
+			dsm_meta_members_changed(c);
+			err = 0;
+		}
 	}
 	kfree(w);
 	return err;

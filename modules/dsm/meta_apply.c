@@ -210,7 +210,7 @@ static int apply_place(struct apply *a, struct dsm_file *f)
 
 	if (!(op->flags & DSM_OF_ABORT)) {
 		if (op->flags & DSM_OF_CHECK || !dsm_region_is_frozen(r))
-			err = dsm_region_freeze(r, a->from);
+			err = dsm_region_freeze(r);
 		if (err)
 			return err;
 		err = change_place(r, op);
@@ -247,15 +247,14 @@ static int apply_rehome(struct apply *a)
 	return 0;
 }
 
-/* What came of each change of an earlier master is known: there is nothing to wait for. */
+/* What came of each change before is known: there is nothing to wait for. */
 static int apply_agreed(struct apply *a)
 {
 	struct dsm_file *f;
 	unsigned long id;
 
 	xa_for_each(&a->m->files, id, f)
-		if (f->region->frozen_by != a->op->origin)
-			dsm_region_thaw(f->region);
+		dsm_region_thaw(f->region);
 	return 0;
 }
 
@@ -343,10 +342,7 @@ bool dsm_meta_is_done(struct dsm_meta *m, const struct dsm_op *op, u64 *value)
 
 static void record_locked(struct dsm_meta *m, const struct dsm_op *op)
 {
-	u32 slot = dsm_changes_add(&m->changes, op->seq);
-
-	if (slot < DSM_CHANGES_MAX)
-		m->recent[slot] = *op;
+	m->recent[dsm_changes_add(&m->changes)] = *op;
 	m->done[m->next_done++ % DSM_META_HISTORY] = (struct dsm_op_done){
 		.op_id = op->op_id,
 		.origin = op->origin,
@@ -373,15 +369,20 @@ int dsm_meta_apply(struct dsm_cluster *c, u16 from, const struct dsm_op *op)
 	int err = 0;
 	u64 value;
 
+	if (from != dsm_cluster_master(c))
+		return -EREMCHG;
 	if (op->type == DSM_OP_REHOME && op->node == c->self)
 		wait_for_moves(c, op->origin);
 	INIT_LIST_HEAD(&a.dead);
 	down_write(&a.m->lock);
-	/* The sender's view, or this node's, is yet to come: see core/changes.c. */
+	/* The master has gone meanwhile, or its view is yet to come: see core/changes.c. */
 	if (from != dsm_cluster_master(c)) {
 		err = -EREMCHG;
 	} else if (!dsm_meta_is_done(a.m, op, &value)) {
-		err = apply_locked(&a);
+		if (dsm_changes_is_next(&a.m->changes, op->seq))
+			err = apply_locked(&a);
+		else
+			err = -EREMCHG;
 		if (!err && !(op->flags & (DSM_OF_CHECK | DSM_OF_ABORT)))
 			record_locked(a.m, op);
 	}

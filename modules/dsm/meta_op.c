@@ -171,14 +171,15 @@ static int check(struct dsm_cluster *c, struct dsm_op *op)
 /**
  * dsm_meta_zap() - make pages zero whose home this node is, for a while
  * @c:		the cluster
+ * @master:	who wants it; once another one is the master no more is done
  * @id:		the file
  * @start:	first page
  * @end:	behind the last page
  *
  * Context: process; sleeps, bounded.
- * Return: where to go on, @end when done; or an errno.
+ * Return: where to go on, @end when done; or an errno, -EREMCHG if it is not the master.
  */
-s64 dsm_meta_zap(struct dsm_cluster *c, u32 id, u64 start, u64 end)
+s64 dsm_meta_zap(struct dsm_cluster *c, u16 master, u32 id, u64 start, u64 end)
 {
 	unsigned long stop = jiffies +
 		msecs_to_jiffies(READ_ONCE(c->knobs.rpc_timeout_ms) / 4);
@@ -193,7 +194,7 @@ s64 dsm_meta_zap(struct dsm_cluster *c, u32 id, u64 start, u64 end)
 		/* Files may be sparse, and as long as there are numbers. */
 		start = min(dsm_region_next(r, start), end);
 		nr = min_t(u64, end - start, 1024);
-		err = dsm_region_zap(r, start, nr);
+		err = dsm_region_zap(r, master, start, nr);
 		start += nr;
 		cond_resched();
 	}
@@ -213,7 +214,7 @@ static int zap_at_all(struct dsm_cluster *c, u32 id, u64 start, u64 end)
 		dsm_ctrl_head_init(&w.head, DSM_CTRL_ZAP, sizeof(w));
 		w.start = cpu_to_le64(start);
 		w.nr = cpu_to_le64(end - start);
-		own = dsm_meta_zap(c, id, start, end);
+		own = dsm_meta_zap(c, c->self, id, start, end);
 		if (own < 0)
 			return own;
 		err = dsm_meta_ask_all(c, &w.head, &next);
@@ -396,26 +397,22 @@ static void undo_cut(struct dsm_cluster *c, const struct dsm_op *cut)
 }
 
 /**
- * dsm_meta_end_cut() - the last change of a master that is gone may have cut a file off
+ * dsm_meta_end_cut() - what was behind the end of a file that was cut off is to be zero
  * @c:	the cluster
  * @op:	the change, which all have made
  *
- * What was behind the end is to be zero.  No one has made the file longer since, as that
- * would be a later change.
- *
  * Context: process, op_mutex held; sleeps.
+ * Return: 0 or an errno; then some of it is not.
  */
-void dsm_meta_end_cut(struct dsm_cluster *c, const struct dsm_op *op)
+int dsm_meta_end_cut(struct dsm_cluster *c, const struct dsm_op *op)
 {
-	struct dsm_op *cut;
+	struct dsm_op *cut = kmemdup(op, sizeof(*op), GFP_KERNEL | __GFP_NOFAIL);
+	int err;
 
 	lockdep_assert_held(&c->meta->op_mutex);
-	if (op->type != DSM_OP_SETATTR)
-		return;
-	cut = kmemdup(op, sizeof(*op), GFP_KERNEL | __GFP_NOFAIL);
-	if (follow_up(c, cut))
-		undo_cut(c, cut);
+	err = follow_up(c, cut);
 	kfree(cut);
+	return err;
 }
 
 static int serve_locked(struct dsm_cluster *c, struct dsm_op *op)
@@ -429,8 +426,9 @@ static int serve_locked(struct dsm_cluster *c, struct dsm_op *op)
 	if (dsm_cluster_master(c) != c->self)
 		return -EREMCHG;
 	err = dsm_meta_agree(c);
+	/* Nothing was done: whoever asks may go on asking as long as it wants to wait. */
 	if (err)
-		return err;
+		return err == -ETIMEDOUT ? -EREMCHG : err;
 	down_read(&c->meta->lock);
 	done = dsm_meta_is_done(c->meta, op, &op->value);
 	if (!done)
@@ -449,6 +447,8 @@ static int serve_locked(struct dsm_cluster *c, struct dsm_op *op)
 	err = follow_up(c, op);
 	if (err && op->type == DSM_OP_SETATTR)
 		undo_cut(c, op);
+	else
+		c->meta->recent[dsm_changes_slot(op->seq)].ended = true;
 	return err;
 }
 
@@ -507,9 +507,12 @@ void dsm_meta_reap(struct dsm_cluster *c)
 	    dsm_meta_agree(c) == -ETIMEDOUT)
 		dsm_meta_members_changed(c);
 	down_write(&m->lock);
-	xa_for_each(&m->files, id, f)
+	xa_for_each(&m->files, id, f) {
 		for (unsigned int i = 0; i < DSM_NODESET_WORDS; i++)
 			f->users.w[i] &= view.members.w[i];
+		/* If it could not be said before. */
+		dsm_meta_close_unused_locked(m, f);
+	}
 	up_write(&m->lock);
 	if (m->agreed == view.number && view.number) {
 		/* Under RCU in between; ids are not used again. */

@@ -67,7 +67,7 @@ static int rx_zap(struct rx *rx, u64 *value)
 
 	if (start > S64_MAX || nr > S64_MAX - start)
 		return -EPROTO;
-	at = dsm_meta_zap(rx->c, le32_to_cpu(w->file), start, start + nr);
+	at = dsm_meta_zap(rx->c, rx->from, le32_to_cpu(w->file), start, start + nr);
 	if (at < 0)
 		return at;
 	*value = at;
@@ -214,14 +214,16 @@ int dsm_meta_send_all(struct dsm_cluster *c, u16 to)
 
 /* ---- handing over ---- */
 
-static int simple_op(struct dsm_cluster *c, u8 type, u16 node)
+static int simple_op(struct dsm_cluster *c, u8 type, u16 node, unsigned long deadline)
 {
 	struct dsm_op *op = kzalloc(sizeof(*op), GFP_KERNEL | __GFP_NOFAIL);
 	int err;
 
 	op->type = type;
 	op->node = node;
-	err = dsm_meta_op_patiently(c, op);
+	do {
+		err = dsm_meta_op_patiently(c, op);
+	} while (err == -ETIMEDOUT && time_before(jiffies, deadline));
 	kfree(op);
 	return err;
 }
@@ -274,11 +276,11 @@ int dsm_meta_handover(struct dsm_cluster *c, u16 successor)
 	int err;
 
 	/* Files created before the view that says "leaving" have come by then. */
-	err = simple_op(c, DSM_OP_BARRIER, 0);
+	err = simple_op(c, DSM_OP_BARRIER, 0, deadline);
 	if (!err)
 		err = hand_directories_over(c, successor);
 	if (!err)
-		err = simple_op(c, DSM_OP_REHOME, successor);
+		err = simple_op(c, DSM_OP_REHOME, successor, deadline);
 	if (!err)
 		err = hand_pages_over(c, deadline);
 	return err ?: dsm_meta_settle(c, deadline);

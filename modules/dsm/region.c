@@ -177,7 +177,6 @@ struct dsm_region *dsm_region_create(struct dsm_cluster *c, u32 id, u32 gen,
 	r->id = id;
 	r->gen = gen;
 	r->successor = DSM_NODE_NONE;
-	r->frozen_by = DSM_NODE_NONE;
 	refcount_set(&r->refs, 1);
 	seqlock_init(&r->place_lock);
 	r->place = *place;
@@ -296,7 +295,7 @@ bool dsm_region_touched(struct dsm_region *r)
 	return dsm_region_next(r, 0) != U64_MAX;
 }
 
-int dsm_region_freeze(struct dsm_region *r, u16 master)
+int dsm_region_freeze(struct dsm_region *r)
 {
 	int err = 0;
 
@@ -305,7 +304,7 @@ int dsm_region_freeze(struct dsm_region *r, u16 master)
 	if (dsm_region_touched(r))
 		err = -EBUSY;
 	else
-		WRITE_ONCE(r->frozen_by, master);
+		WRITE_ONCE(r->frozen, true);
 	xa_unlock_bh(&r->entries);
 	return err;
 }
@@ -313,13 +312,13 @@ int dsm_region_freeze(struct dsm_region *r, u16 master)
 void dsm_region_thaw(struct dsm_region *r)
 {
 	/* Pairs with dsm_region_is_frozen(): who sees it sees the placement. */
-	smp_store_release(&r->frozen_by, DSM_NODE_NONE);
+	smp_store_release(&r->frozen, false);
 }
 
 bool dsm_region_is_frozen(struct dsm_region *r)
 {
 	/* Pairs with dsm_region_thaw(). */
-	return smp_load_acquire(&r->frozen_by) != DSM_NODE_NONE;
+	return smp_load_acquire(&r->frozen);
 }
 
 u16 dsm_region_home(struct dsm_region *r, u64 index)

@@ -103,7 +103,7 @@ struct dsm_stream {
  * @dead:	no new accesses; messages are dropped
  * @place_lock:	seqlock for @place: read in any context, written by metadata
  * @place:	which node is home of which page
- * @frozen_by:	the master that may change @place next, until then no page is asked
+ * @frozen:	the master may change @place next, until then no page is asked
  *		for; else NONE; written under dsm_meta.lock
  * @entries:	index -> struct dsm_entry; lookup under RCU
  * @mapping:	of the inode while there is one here, else NULL; see
@@ -127,7 +127,7 @@ struct dsm_region {
 	bool dead;
 	seqlock_t place_lock;
 	struct dsm_place place;
-	u16 frozen_by;
+	bool frozen;
 	struct xarray entries;
 	struct address_space *mapping;
 	struct rw_semaphore mapping_lock;
@@ -159,7 +159,7 @@ void dsm_region_detach(struct dsm_region *r);
 /* Was any page of it ever touched here? */
 bool dsm_region_touched(struct dsm_region *r);
 /* If not, none is until it is thawed: 0; else -EBUSY.  For the metadata layer. */
-int dsm_region_freeze(struct dsm_region *r, u16 master);
+int dsm_region_freeze(struct dsm_region *r);
 void dsm_region_thaw(struct dsm_region *r);
 /* To be asked once the record of the page is there, with its lock.  Any context. */
 bool dsm_region_is_frozen(struct dsm_region *r);
@@ -169,6 +169,7 @@ void dsm_region_get_place(struct dsm_region *r, struct dsm_place *place);
 /**
  * dsm_region_zap() - make pages zero for everyone (truncate, punch hole)
  * @r:		the region
+ * @master:	who wants it
  * @start:	first page
  * @nr:		number of pages, may be huge
  *
@@ -176,9 +177,9 @@ void dsm_region_get_place(struct dsm_region *r, struct dsm_place *place);
  * every node.  The caller made sure that new faults fail (i_size) or may see
  * either content (hole).
  *
- * Return: 0, -ETIMEDOUT, -EINTR.
+ * Return: 0, -ETIMEDOUT, -EINTR; -EREMCHG if another node is the master by now.
  */
-int dsm_region_zap(struct dsm_region *r, u64 start, u64 nr);
+int dsm_region_zap(struct dsm_region *r, u16 master, u64 start, u64 nr);
 
 /* Leaving, in this order: directory to the successor, placement, then pages. */
 int dsm_region_handoff(struct dsm_region *r, u16 successor);

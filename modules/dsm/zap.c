@@ -28,8 +28,11 @@ static bool is_zero(struct dsm_entry *e)
 	return !e->dir || dsm_dir_idle(e->dir) || e->dir->state == DSM_DS_MOVED;
 }
 
-/* Return: 1 if the page is zero now, 0 if others want it and not @clear. */
-static int zap_once(struct dsm_region *r, u64 index, bool clear)
+/*
+ * Return: 1 if the page is zero now, 0 if others want it and not @clear; -EREMCHG if
+ * @master is not the master any more.
+ */
+static int zap_once(struct dsm_region *r, u16 master, u64 index, bool clear)
 {
 	struct dsm_entry *e;
 	struct page *page;
@@ -38,6 +41,11 @@ static int zap_once(struct dsm_region *r, u64 index, bool clear)
 	err = dsm_page_acquire(r, index, DSM_RIGHT_WRITE, 0, &page);
 	if (err)
 		return err;
+	/* What is written once there is another master comes to the page after this, or before. */
+	if (master != dsm_cluster_master(r->cluster)) {
+		err = -EREMCHG;
+		goto unlock;
+	}
 	/* No one can map the page while it is locked. */
 	down_read(&r->mapping_lock);
 	if (r->mapping)
@@ -57,19 +65,20 @@ static int zap_once(struct dsm_region *r, u64 index, bool clear)
 		clear_highpage(page);
 		err = 1;
 	}
+unlock:
 	unlock_page(page);
 	put_page(page);
 	dsm_node_flush(r->cluster);
 	return err;
 }
 
-static int zap_page(struct dsm_region *r, u64 index)
+static int zap_page(struct dsm_region *r, u16 master, u64 index)
 {
 	unsigned int hungry = 0;
 	int i = 1, ret;
 
 	do {
-		ret = zap_once(r, index, i >= MAX_TRIES);
+		ret = zap_once(r, master, index, i >= MAX_TRIES);
 		if (ret == 0) {
 			i++;
 		} else if (ret == -ENOMEM && ++hungry < MEMORY_TRIES) {
@@ -102,7 +111,7 @@ static void put_pruned(struct dsm_entry *e)
 	dsm_entry_put(e);
 }
 
-int dsm_region_zap(struct dsm_region *r, u64 start, u64 nr)
+int dsm_region_zap(struct dsm_region *r, u16 master, u64 start, u64 nr)
 {
 	u64 end = nr > U64_MAX - start ? U64_MAX : start + nr;
 	struct dsm_entry *e;
@@ -112,7 +121,7 @@ int dsm_region_zap(struct dsm_region *r, u64 start, u64 nr)
 	while (!err && index < end && (e = dsm_entry_next(r, index))) {
 		index = e->index;
 		if (index < end && wants_zap(e))
-			err = zap_page(r, index);
+			err = zap_page(r, master, index);
 		put_pruned(e);
 		index++;
 		cond_resched();

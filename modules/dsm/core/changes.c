@@ -2,64 +2,51 @@
 /*
  * What members have to tell each other when the master was lost in the middle of a change.
  *
- * The master numbers the changes, and begins one when all members have made the one before,
- * or have it before them on a link that delivers in order. If it is lost, some may have made
- * the last ones and others not, and the one who asked for it may be lost with it, so no one
- * would ask again. So before a new master changes anything it asks every member for the
+ * The master numbers the changes, and sends each to all members. If it is lost, some may have
+ * made the last ones and others not, and the one who asked for it may be lost with it, so no
+ * one would ask again. So before a new master changes anything it asks every member for the
  * number of its last change: who is ahead sends what the master lacks, and who is behind
  * gets what it lacks. Then all have made what any of them had. This is done once for each
- * view, as a member may have come or gone.
+ * view, as a member may have come or gone, and again whenever a member did not make a change,
+ * for whatever reason.
  *
- * A member does nothing for a master that is not that of its own view, and has left the one
- * before when it tells the new one its number: so what the old master still has on its way
- * comes too late, and is not done behind the new one's back.
+ * A member makes a change only if it has made all before it, so its last number says all.
+ * And only for the master of its own view: it has left the one before when it tells the new
+ * one its number, so what the old one still has on its way is not done behind the new one's
+ * back.
  */
 #include "changes.h"
-
-static s32 distance(u32 from, u32 to)
-{
-	return (s32)(to - from);
-}
 
 void dsm_changes_begin(struct dsm_changes *c, u32 last)
 {
 	*c = (struct dsm_changes){ .last = last, .since = last };
 }
 
-u32 dsm_changes_add(struct dsm_changes *c, u32 number)
+u32 dsm_changes_slot(u32 number)
 {
-	u32 slot = c->next;
+	return number % DSM_CHANGES_MAX;
+}
 
-	if (distance(c->last, number) <= 0)
-		return DSM_CHANGES_MAX;
-	if (c->nr == DSM_CHANGES_MAX)
-		c->since = c->number[slot];
-	else
-		c->nr++;
-	c->number[slot] = number;
-	c->next = (slot + 1) % DSM_CHANGES_MAX;
-	c->last = number;
-	return slot;
+bool dsm_changes_is_next(const struct dsm_changes *c, u32 number)
+{
+	return number == c->last + 1;
+}
+
+u32 dsm_changes_add(struct dsm_changes *c)
+{
+	c->last++;
+	if (c->last - c->since > DSM_CHANGES_MAX)
+		c->since++;
+	return dsm_changes_slot(c->last);
 }
 
 u8 dsm_changes_standing(const struct dsm_changes *c, u32 last)
 {
-	s32 ahead = distance(c->last, last);
+	s32 behind = (s32)(c->last - last);
 
-	if (ahead > 0)
+	if (behind < 0)
 		return DSM_ST_AHEAD;
-	if (!ahead)
+	if (!behind)
 		return DSM_ST_ALIKE;
-	return distance(c->since, last) < 0 ? DSM_ST_FAR_BEHIND : DSM_ST_BEHIND;
-}
-
-u32 dsm_changes_after(const struct dsm_changes *c, u32 number)
-{
-	for (u32 i = 0; i < c->nr; i++) {
-		u32 slot = (c->next + DSM_CHANGES_MAX - c->nr + i) % DSM_CHANGES_MAX;
-
-		if (distance(number, c->number[slot]) > 0)
-			return slot;
-	}
-	return DSM_CHANGES_MAX;
+	return (u32)behind > c->last - c->since ? DSM_ST_FAR_BEHIND : DSM_ST_BEHIND;
 }

@@ -12,19 +12,12 @@
  * struct dsm_changes - what was made last
  * @last:	number of the last change made
  * @since:	every change made after this number is remembered
- * @nr:		how many are remembered
- * @next:	slot of the next one
- * @number:	number of the change in each slot
  *
- * All zeroes is a member that has made none. Numbers go up and wrap; what a member could
- * not do, and all have taken back, leaves a gap.
+ * All zeroes is a member that has made none. Numbers go up by one, and wrap.
  */
 struct dsm_changes {
 	u32 last;
 	u32 since;
-	u32 nr;
-	u32 next;
-	u32 number[DSM_CHANGES_MAX];
 };
 
 /**
@@ -48,15 +41,19 @@ enum dsm_standing {
  */
 void dsm_changes_begin(struct dsm_changes *c, u32 last);
 
+/** dsm_changes_slot() - where a change is remembered. Return: below DSM_CHANGES_MAX. */
+u32 dsm_changes_slot(u32 number);
+
+/** dsm_changes_is_next() - may it be made now? Return: false if one before it is missing. */
+bool dsm_changes_is_next(const struct dsm_changes *c, u32 number);
+
 /**
- * dsm_changes_add() - a change was made
+ * dsm_changes_add() - the next change was made
  * @c:		the changes
- * @number:	its number
  *
- * Return: the slot that is its from now on; DSM_CHANGES_MAX if later ones were made
- * before, so it is nothing that another member could lack.
+ * Return: its slot.
  */
-u32 dsm_changes_add(struct dsm_changes *c, u32 number);
+u32 dsm_changes_add(struct dsm_changes *c);
 
 /**
  * dsm_changes_standing() - how far is a member whose last change has this number?
@@ -66,14 +63,5 @@ u32 dsm_changes_add(struct dsm_changes *c, u32 number);
  * Return: enum dsm_standing.
  */
 u8 dsm_changes_standing(const struct dsm_changes *c, u32 last);
-
-/**
- * dsm_changes_after() - the first change after a number
- * @c:		the changes
- * @number:	the number
- *
- * Return: its slot, DSM_CHANGES_MAX if there is none.
- */
-u32 dsm_changes_after(const struct dsm_changes *c, u32 number);
 
 #endif

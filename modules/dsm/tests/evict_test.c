@@ -166,13 +166,13 @@ static void zap_of_a_page_that_is_fought_for(struct kunit *test)
 	for (int i = 0; i < 2; i++)
 		dsm_test_fork(&w[i], write_many, f->r[i + 1], 1, 200);
 	for (int i = 0; i < 20; i++) {
-		KUNIT_EXPECT_EQ(test, 0, dsm_region_zap(f->r[0], 1, 1));
+		KUNIT_EXPECT_EQ(test, 0, dsm_test_zap(f->r[0], 1, 1));
 		KUNIT_EXPECT_EQ(test, 0, dsm_test_tag(f->r[0], 1, &tag));
 		KUNIT_EXPECT_TRUE(test, tag == 0 || tag == 7);
 	}
 	for (int i = 0; i < 2; i++)
 		KUNIT_EXPECT_EQ(test, 0, dsm_test_join(&w[i]));
-	KUNIT_EXPECT_EQ(test, 0, dsm_region_zap(f->r[0], 1, 1));
+	KUNIT_EXPECT_EQ(test, 0, dsm_test_zap(f->r[0], 1, 1));
 	for (int i = 0; i < DSM_TEST_NODES; i++)
 		KUNIT_EXPECT_EQ(test, 0, dsm_test_read(f->r[i], 1, 0));
 	dsm_test_agree(test, f, 1);

@@ -20,12 +20,32 @@ static void loss_exit(void *arg)
 	dsm_test_nodes_down(arg);
 }
 
+static bool agree(unsigned int master)
+{
+	struct dsm_view view;
+	u32 last;
+
+	dsm_cluster_view(nodes.c[master], &view);
+	if (READ_ONCE(nodes.c[master]->meta->agreed) != view.number)
+		return false;
+	last = READ_ONCE(nodes.c[master]->meta->changes.last);
+	for (unsigned int i = master; i < DSM_TEST_NODES; i++)
+		if (!dsm_nodeset_has(&view.members, i) ||
+		    READ_ONCE(nodes.c[i]->meta->changes.last) != last)
+			return false;
+	return true;
+}
+
 /* An action, and not .exit, so that the files of the test go before. */
 static int loss_init(struct kunit *test)
 {
 	int err = dsm_test_nodes_up(&nodes);
 
-	return err ?: kunit_add_action_or_reset(test, loss_exit, &nodes);
+	if (!err)
+		err = kunit_add_action_or_reset(test, loss_exit, &nodes);
+	if (!err && !dsm_test_wait(agree(MASTER)))
+		err = -ETIMEDOUT;
+	return err;
 }
 
 static struct dsm_op *masters_op(struct kunit *test, u8 type, u32 file)
@@ -47,20 +67,13 @@ static int apply(unsigned int node, const struct dsm_op *op)
 	return dsm_meta_apply(nodes.c[node], MASTER, op);
 }
 
-static bool are_alike(void)
-{
-	struct dsm_meta *a = nodes.c[NEXT]->meta, *b = nodes.c[OTHER]->meta;
-
-	return READ_ONCE(a->agreed) && READ_ONCE(a->changes.last) == READ_ONCE(b->changes.last);
-}
-
 static void lose_master(struct kunit *test)
 {
 	dsm_cluster_node_lost(nodes.c[NEXT], MASTER);
 	dsm_cluster_node_lost(nodes.c[OTHER], MASTER);
 	KUNIT_ASSERT_TRUE(test, dsm_test_wait(dsm_cluster_master(nodes.c[NEXT]) == NEXT &&
 					      dsm_cluster_master(nodes.c[OTHER]) == NEXT));
-	KUNIT_ASSERT_TRUE(test, dsm_test_wait(are_alike()));
+	KUNIT_ASSERT_TRUE(test, dsm_test_wait(agree(NEXT)));
 }
 
 /* ---- files ---- */
@@ -147,23 +160,36 @@ static void what_comes_too_late_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, dsm_meta_nr_files(nodes.c[NEXT]));
 }
 
-/* A master that has all of it cannot tell what it has forgotten: an error, and no guess. */
-static void what_no_one_remembers_is_an_error(struct kunit *test)
+static void what_comes_before_its_time_is_refused(struct kunit *test)
 {
-	struct dsm_op *op = kunit_kzalloc(test, sizeof(*op), GFP_KERNEL);
-	struct dsm_meta *m = nodes.c[OTHER]->meta;
+	struct dsm_op *op = masters_create(test, "early");
 
-	KUNIT_ASSERT_NOT_NULL(test, op);
-	down_write(&m->lock);
-	dsm_changes_begin(&m->changes, m->changes.last + 1);
-	up_write(&m->lock);
-	dsm_cluster_node_lost(nodes.c[NEXT], MASTER);
-	dsm_cluster_node_lost(nodes.c[OTHER], MASTER);
-	KUNIT_ASSERT_TRUE(test, dsm_test_wait(dsm_cluster_master(nodes.c[OTHER]) == NEXT));
-	op->type = DSM_OP_CREATE;
-	strscpy(op->name, "none");
-	KUNIT_EXPECT_EQ(test, -EIO, dsm_meta_op(nodes.c[OTHER], op));
-	KUNIT_EXPECT_EQ(test, 0, dsm_meta_nr_files(nodes.c[NEXT]));
+	op->seq++;
+	KUNIT_EXPECT_EQ(test, -EREMCHG, apply(NEXT, op));
+	op->seq--;
+	KUNIT_EXPECT_EQ(test, 0, apply(NEXT, op));
+	KUNIT_EXPECT_EQ(test, 0, apply(NEXT, op));
+	KUNIT_EXPECT_EQ(test, 1, dsm_meta_nr_files(nodes.c[NEXT]));
+	lose_master(test);
+	destroy(test, op->file, "early");
+}
+
+/* It lost nothing but some changes, which the master has forgotten. */
+static void who_is_far_behind_is_put_out(struct kunit *test)
+{
+	struct dsm_op *op = masters_op(test, DSM_OP_CREATE, 0);
+	struct dsm_meta *m = nodes.c[MASTER]->meta, *other = nodes.c[OTHER]->meta;
+
+	mutex_lock(&m->op_mutex);
+	dsm_changes_begin(&other->changes, m->changes.last - 1);
+	dsm_changes_begin(&m->changes, m->changes.last);
+	WRITE_ONCE(m->agreed, 0);
+	mutex_unlock(&m->op_mutex);
+	strscpy(op->name, "without");
+	KUNIT_EXPECT_EQ(test, 0, dsm_meta_op(nodes.c[NEXT], op));
+	KUNIT_EXPECT_TRUE(test, dsm_test_wait(!dsm_cluster_is_joined(nodes.c[OTHER])));
+	KUNIT_EXPECT_EQ(test, 1, dsm_meta_nr_files(nodes.c[MASTER]));
+	KUNIT_EXPECT_EQ(test, 1, dsm_meta_nr_files(nodes.c[NEXT]));
 }
 
 /* ---- placement ---- */
@@ -235,7 +261,8 @@ static struct kunit_case loss_cases[] = {
 	KUNIT_CASE_SLOW(the_new_master_had_not),
 	KUNIT_CASE_SLOW(several_come_in_their_order),
 	KUNIT_CASE_SLOW(what_comes_too_late_is_refused),
-	KUNIT_CASE_SLOW(what_no_one_remembers_is_an_error),
+	KUNIT_CASE_SLOW(what_comes_before_its_time_is_refused),
+	KUNIT_CASE_SLOW(who_is_far_behind_is_put_out),
 	KUNIT_CASE_SLOW(a_placement_that_one_made),
 	KUNIT_CASE_SLOW(a_placement_that_no_one_made),
 	KUNIT_CASE_SLOW(what_was_cut_off_is_zero),

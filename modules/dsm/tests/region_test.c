@@ -248,14 +248,14 @@ static void zap_makes_zero(struct kunit *test)
 
 	for (u64 i = 0; i < 10; i++)
 		KUNIT_ASSERT_EQ(test, 0, dsm_test_write(r, i, i + 1));
-	KUNIT_EXPECT_EQ(test, 0, dsm_region_zap(r, 3, 4));
+	KUNIT_EXPECT_EQ(test, 0, dsm_test_zap(r, 3, 4));
 	KUNIT_EXPECT_EQ(test, 6, dsm_region_nr_resident(r));
 	for (u64 i = 0; i < 10; i++)
 		KUNIT_EXPECT_EQ(test, 0,
 				dsm_test_read(r, i, i < 3 || i > 6 ? i + 1 : 0));
-	KUNIT_EXPECT_EQ(test, 0, dsm_region_zap(r, 9, U64_MAX));
+	KUNIT_EXPECT_EQ(test, 0, dsm_test_zap(r, 9, U64_MAX));
 	KUNIT_EXPECT_EQ(test, 0, dsm_test_read(r, 9, 0));
-	KUNIT_EXPECT_EQ(test, 0, dsm_region_zap(r, 0, U64_MAX));
+	KUNIT_EXPECT_EQ(test, 0, dsm_test_zap(r, 0, U64_MAX));
 	KUNIT_EXPECT_EQ(test, 0, dsm_region_nr_resident(r));
 	KUNIT_EXPECT_FALSE(test, dsm_region_touched(r));
 }
@@ -269,7 +269,7 @@ static void zap_takes_the_page_from_nobody_who_uses_it(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, dsm_test_write(r, 0, 7));
 	KUNIT_ASSERT_EQ(test, 0, dsm_page_acquire(r, 0, DSM_RIGHT_READ, 0, &page));
 	unlock_page(page);
-	KUNIT_EXPECT_EQ(test, 0, dsm_region_zap(r, 0, 1));
+	KUNIT_EXPECT_EQ(test, 0, dsm_test_zap(r, 0, 1));
 	word = page_address(page);
 	KUNIT_EXPECT_EQ_MSG(test, 7, *word, "it is another page now");
 	KUNIT_EXPECT_NULL(test, page->mapping);
@@ -309,7 +309,7 @@ static void full_is_full(struct kunit *test)
 	while (nr--)
 		KUNIT_EXPECT_EQ(test, 0, dsm_test_read(r, nr, nr + 1));
 	/* What was given back is there to be used. */
-	KUNIT_EXPECT_EQ(test, 0, dsm_region_zap(r, 0, 100));
+	KUNIT_EXPECT_EQ(test, 0, dsm_test_zap(r, 0, 100));
 	KUNIT_EXPECT_EQ(test, 0, dsm_test_write(r, 1000, 5));
 }
 

@@ -158,6 +158,11 @@ int dsm_test_add(struct dsm_region *r, u64 index)
 	return 0;
 }
 
+int dsm_test_zap(struct dsm_region *r, u64 start, u64 nr)
+{
+	return dsm_region_zap(r, dsm_cluster_master(r->cluster), start, nr);
+}
+
 u8 dsm_test_page_state(struct dsm_region *r, u64 index)
 {
 	struct dsm_entry *e = dsm_entry_find(r, index);

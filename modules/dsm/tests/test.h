@@ -66,6 +66,8 @@ int dsm_test_write(struct dsm_region *r, u64 index, u64 tag);
 int dsm_test_read(struct dsm_region *r, u64 index, u64 tag);
 /* Whatever the tag is; -EBADMSG if there is more than one. */
 int dsm_test_tag(struct dsm_region *r, u64 index, u64 *tag);
+/* Pages become zero, for the master of now. */
+int dsm_test_zap(struct dsm_region *r, u64 start, u64 nr);
 /* Add one to the first word. */
 int dsm_test_add(struct dsm_region *r, u64 index);
 

@@ -21,45 +21,38 @@ TEST(numbers_are_remembered_in_order)
 	CHECK(dsm_changes_standing(&made, 7) == DSM_ST_ALIKE);
 	CHECK(dsm_changes_standing(&made, 8) == DSM_ST_AHEAD);
 	CHECK(dsm_changes_standing(&made, 6) == DSM_ST_FAR_BEHIND);
-	CHECK(dsm_changes_after(&made, 6) == DSM_CHANGES_MAX);
-	CHECK(dsm_changes_add(&made, 8) == 0);
-	CHECK(dsm_changes_add(&made, 10) == 1);	/* 9 was taken back */
-	CHECK(dsm_changes_add(&made, 10) == DSM_CHANGES_MAX);
-	CHECK(dsm_changes_add(&made, 9) == DSM_CHANGES_MAX);
-	CHECK(made.last == 10);
+	CHECK(dsm_changes_is_next(&made, 8));
+	CHECK(!dsm_changes_is_next(&made, 7));
+	CHECK(!dsm_changes_is_next(&made, 9));
+	CHECK(dsm_changes_add(&made) == 8);
+	CHECK(dsm_changes_add(&made) == 9);
+	CHECK(made.last == 9);
+	CHECK(dsm_changes_standing(&made, 6) == DSM_ST_FAR_BEHIND);
 	CHECK(dsm_changes_standing(&made, 7) == DSM_ST_BEHIND);
-	CHECK(dsm_changes_after(&made, 7) == 0);
-	CHECK(dsm_changes_after(&made, 8) == 1);
-	CHECK(dsm_changes_after(&made, 9) == 1);
-	CHECK(dsm_changes_after(&made, 10) == DSM_CHANGES_MAX);
+	CHECK(dsm_changes_standing(&made, 9) == DSM_ST_ALIKE);
 }
 
 TEST(old_ones_are_forgotten)
 {
-	u32 n, slot;
-
 	dsm_changes_begin(&made, 0);
-	for (n = 1; n <= DSM_CHANGES_MAX; n++)
-		CHECK(dsm_changes_add(&made, n) == n - 1);
+	for (u32 n = 1; n <= DSM_CHANGES_MAX; n++)
+		CHECK(dsm_changes_add(&made) == n % DSM_CHANGES_MAX);
 	CHECK(dsm_changes_standing(&made, 0) == DSM_ST_BEHIND);
-	CHECK(dsm_changes_add(&made, n) == 0);
+	CHECK(dsm_changes_add(&made) == 1);
 	CHECK(dsm_changes_standing(&made, 0) == DSM_ST_FAR_BEHIND);
 	CHECK(dsm_changes_standing(&made, 1) == DSM_ST_BEHIND);
-	for (n = 1; n <= DSM_CHANGES_MAX; n++) {
-		slot = dsm_changes_after(&made, n);
-		CHECK(slot < DSM_CHANGES_MAX && made.number[slot] == n + 1);
-	}
 }
 
 TEST(numbers_of_changes_wrap)
 {
 	dsm_changes_begin(&made, ~0u - 1);
-	CHECK(dsm_changes_add(&made, ~0u) == 0);
-	CHECK(dsm_changes_add(&made, 0) == 1);
-	CHECK(dsm_changes_add(&made, 1) == 2);
+	for (u32 i = 0; i < DSM_CHANGES_MAX; i++)
+		dsm_changes_add(&made);
+	CHECK(dsm_changes_standing(&made, ~0u - 1) == DSM_ST_BEHIND);
 	CHECK(dsm_changes_standing(&made, ~0u) == DSM_ST_BEHIND);
-	CHECK(dsm_changes_standing(&made, 2) == DSM_ST_AHEAD);
-	CHECK(made.number[dsm_changes_after(&made, ~0u)] == 0);
+	CHECK(dsm_changes_standing(&made, made.last + 1) == DSM_ST_AHEAD);
+	dsm_changes_add(&made);
+	CHECK(dsm_changes_standing(&made, ~0u - 1) == DSM_ST_FAR_BEHIND);
 }
 
 /* ---- all orders ---- */
@@ -68,11 +61,10 @@ TEST(numbers_of_changes_wrap)
 #define NR_QUEUED	8
 #define NR_SEEN		(1u << 22)
 
-/* What changes are; AGREED is one for each master. */
 enum { PLACE, CREATE, AGREED };
-/* CHECK is no change, but what comes before PLACE; the answers carry a number or an errno. */
-enum { LAST, MISSED, APPLY, CHECKS, ANSWER };
-enum { IDLE, ASK, TELL, SAY, CHECKING, APPLYING, OUT };
+/* FREEZE is no change, but what comes before PLACE; the answers carry a number or an errno. */
+enum { LAST, MISSED, APPLY, FREEZE, ANSWER };
+enum { IDLE, ASK, TELL, SAY, FREEZING, APPLYING };
 
 struct msg {
 	u8 type, change, number, refused;
@@ -83,7 +75,7 @@ struct node {
 	u8 change[DSM_CHANGES_MAX];	/* what is in each slot */
 	u8 done;			/* a bit for each change */
 	u8 view;			/* without the nodes below, so this is its master */
-	u8 frozen_by;			/* and 1, or 0 */
+	u8 frozen;
 	u8 place;
 	/* of the master */
 	u8 at, agreed, refused;
@@ -101,10 +93,11 @@ struct world {
 	struct link link[NR_NODES][NR_NODES];
 	u8 lost;			/* nodes below are, whether they know or not */
 	u8 given_up;			/* who wanted PLACE is lost too */
+	u8 resets;			/* what was on its way was lost so many times */
 };
 
 /* What is explored. */
-static u8 nr_nodes, nr_losses;
+static u8 nr_nodes, nr_losses, nr_resets;
 /* What a member says comes at once, as otherwise there are too many orders. */
 static bool at_once;
 
@@ -116,23 +109,25 @@ static void post(struct world *w, u8 from, u8 to, struct msg m)
 	l->msg[l->nr++] = m;
 }
 
-/* dsm_meta_apply() */
-static void make(struct node *n, u8 change, u8 number)
+/* dsm_meta_apply(). Return: whether it was refused. */
+static bool make(struct node *n, u8 change, u32 number)
 {
-	u32 slot;
+	u32 slot = dsm_changes_slot(number);
 
-	if (n->done >> change & 1)
-		return;
-	n->done |= 1 << change;
-	if (change == PLACE) {
-		n->place = 1;
-		n->frozen_by = 0;
+	if (dsm_changes_standing(&n->changes, number) != DSM_ST_AHEAD) {
+		CHECK(n->change[slot] == change);
+		return false;
 	}
-	if (change >= AGREED && n->frozen_by != change - AGREED + 1)
-		n->frozen_by = 0;
-	slot = dsm_changes_add(&n->changes, number);
-	if (slot < DSM_CHANGES_MAX)
-		n->change[slot] = change;
+	if (!dsm_changes_is_next(&n->changes, number))
+		return true;
+	CHECK(dsm_changes_add(&n->changes) == slot);
+	n->change[slot] = change;
+	n->done |= 1 << change;
+	if (change == PLACE)
+		n->place = 1;
+	if (change != CREATE)
+		n->frozen = 0;
+	return false;
 }
 
 static void ask_all(struct world *w, u8 master, struct msg m)
@@ -148,20 +143,22 @@ static void apply_at_all(struct world *w, u8 master, u8 change)
 	struct node *n = &w->node[master];
 	struct msg m = { APPLY, change, n->changes.last + 1, 0 };
 
-	make(n, change, m.number);
+	CHECK(!make(n, change, m.number));
 	ask_all(w, master, m);
 }
 
-/* The changes after the number it said it was at; how many. */
+/* The changes after the number it said it was at. Return: how many. */
 static u8 send_after(struct world *w, u8 from, u8 to, u8 type, u32 number)
 {
 	struct node *n = &w->node[from];
 	u8 nr = 0;
-	u32 slot;
 
-	while ((slot = dsm_changes_after(&n->changes, number)) < DSM_CHANGES_MAX) {
-		number = n->changes.number[slot];
-		post(w, from, to, (struct msg){ type, n->change[slot], number, 0 });
+	if (dsm_changes_standing(&n->changes, number) != DSM_ST_BEHIND)
+		return 0;
+	while (number++ != n->changes.last) {
+		u8 change = n->change[dsm_changes_slot(number)];
+
+		post(w, from, to, (struct msg){ type, change, number, 0 });
 		nr++;
 	}
 	return nr;
@@ -188,9 +185,9 @@ static void tell_all(struct world *w, u8 master)
 	for (u8 to = master + 1; to < nr_nodes; to++) {
 		u8 standing = dsm_changes_standing(&n->changes, n->last[to]);
 
-		CHECK(standing == DSM_ST_ALIKE || standing == DSM_ST_BEHIND);
-		if (standing == DSM_ST_BEHIND)
-			n->waits[to] += send_after(w, master, to, APPLY, n->last[to]);
+		CHECK(standing != DSM_ST_FAR_BEHIND);
+		n->refused |= standing == DSM_ST_AHEAD;
+		n->waits[to] += send_after(w, master, to, APPLY, n->last[to]);
 	}
 	n->at = TELL;
 }
@@ -212,9 +209,9 @@ static void begin_op(struct world *w, u8 master)
 	struct node *n = &w->node[master];
 
 	if (!(n->done & 1 << PLACE) && !w->given_up) {
-		n->frozen_by = master + 1;
-		ask_all(w, master, (struct msg){ CHECKS, 0, 0, 0 });
-		n->at = CHECKING;
+		n->frozen = 1;
+		ask_all(w, master, (struct msg){ FREEZE, 0, n->changes.last + 1, 0 });
+		n->at = FREEZING;
 	} else {
 		apply_at_all(w, master, CREATE);
 		n->at = APPLYING;
@@ -226,17 +223,14 @@ static bool master_step(struct world *w, u8 master)
 	struct node *n = &w->node[master];
 	bool refused = n->refused;
 
-	if (n->view != master || n->at == OUT || still_waits(n))
+	/* A lost one goes on until someone refuses: what it asks then changes nothing. */
+	if (n->view != master || still_waits(n) || (refused && master < w->lost))
 		return false;
 	if (n->at == IDLE && n->agreed && n->done & 1 << CREATE)
 		return false;
 	n->refused = 0;
-	if (refused && (n->at == CHECKING || n->at == APPLYING)) {
-		CHECK(master < w->lost);
-		n->at = OUT;
-		return true;
-	}
 	if (refused) {
+		n->agreed = 0;
 		ask_last(w, master);
 		return true;
 	}
@@ -251,7 +245,7 @@ static bool master_step(struct world *w, u8 master)
 		tell_all(w, master);
 		return true;
 	case TELL:
-		apply_at_all(w, master, AGREED + master);
+		apply_at_all(w, master, AGREED);
 		n->at = SAY;
 		return true;
 	case SAY:
@@ -260,7 +254,7 @@ static bool master_step(struct world *w, u8 master)
 		memset(n->last, 0, sizeof(n->last));
 		check_alike(w, master);
 		return true;
-	case CHECKING:
+	case FREEZING:
 		apply_at_all(w, master, PLACE);
 		n->at = APPLYING;
 		return true;
@@ -306,19 +300,44 @@ static bool deliver(struct world *w, u8 from, u8 to)
 		to_master(n, from, m);
 		return true;
 	}
-	answer.refused = n->view != from;
-	if (!answer.refused) {
-		if (m.type == LAST)
-			send_after(w, to, from, MISSED, m.number);
-		else if (m.type == CHECKS)
-			n->frozen_by = from + 1;
-		else
-			make(n, m.change, m.number);
+	if (n->view != from) {
+		answer.refused = 1;
+	} else if (m.type == LAST) {
+		send_after(w, to, from, MISSED, m.number);
 		answer.number = n->changes.last;
+	} else if (m.type == FREEZE) {
+		answer.refused = !dsm_changes_is_next(&n->changes, m.number);
+		n->frozen |= !answer.refused;
+	} else {
+		answer.refused = make(n, m.change, m.number);
 	}
 	post(w, to, from, answer);
 	while (at_once && back->nr)
 		to_master(&w->node[from], to, take(back));
+	return true;
+}
+
+/*
+ * A member breaks the link to its master off, and is not lost: what was on its way to it does
+ * not come, and the master takes it for lost, which is an error if all have to know. It
+ * asks all again before the next change.
+ */
+static bool reset(struct world *w, u8 to)
+{
+	u8 from = w->node[to].view;
+	struct node *n = &w->node[from];
+	struct link *l = &w->link[from][to];
+	bool any = l->nr && from < to && w->resets < nr_resets;
+
+	if (!any)
+		return false;
+	w->resets++;
+	while (l->nr) {
+		take(l);
+		n->waits[to]--;
+		n->refused |= n->at != APPLYING;
+		n->agreed = 0;
+	}
 	return true;
 }
 
@@ -350,7 +369,7 @@ static void check_places(const struct world *w)
 	u8 places = 0;
 
 	for (u8 i = w->lost; i < nr_nodes; i++)
-		if (!w->node[i].frozen_by)
+		if (!w->node[i].frozen)
 			places |= 1 << w->node[i].place;
 	CHECK(places != 3);
 }
@@ -361,7 +380,7 @@ static void check_end(const struct world *w)
 	for (u8 i = w->lost; i < nr_nodes; i++) {
 		const struct node *n = &w->node[i];
 
-		CHECK(!n->frozen_by);
+		CHECK(!n->frozen);
 		CHECK(n->done & 1 << CREATE);
 		CHECK(n->done == w->node[nr_nodes - 1].done);
 		CHECK(n->changes.last == w->node[nr_nodes - 1].changes.last);
@@ -412,6 +431,7 @@ static void explore(const struct world *w)
 	for (u8 a = 0; a < nr_nodes; a++) {
 		any |= MOVE(master_step(&next, a));
 		any |= MOVE(learn(&next, a));
+		any |= MOVE(reset(&next, a));
 		for (u8 b = 0; b < nr_nodes; b++)
 			any |= MOVE(deliver(&next, a, b));
 	}
@@ -422,12 +442,13 @@ static void explore(const struct world *w)
 	}
 }
 
-static void explore_all(u8 nodes, u8 losses, bool answers_at_once)
+static void explore_all(u8 nodes, u8 losses, u8 resets, bool answers_at_once)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
 	nr_nodes = nodes;
 	nr_losses = losses;
+	nr_resets = resets;
 	at_once = answers_at_once;
 	nr_seen = 0;
 	nr_ends = 0;
@@ -442,10 +463,10 @@ static void explore_all(u8 nodes, u8 losses, bool answers_at_once)
 
 TEST(all_are_alike_whenever_the_master_is_lost)
 {
-	explore_all(3, 1, false);
+	explore_all(3, 1, 2, false);
 }
 
 TEST(all_are_alike_whenever_two_masters_are_lost)
 {
-	explore_all(4, 2, true);
+	explore_all(4, 2, 0, true);
 }
