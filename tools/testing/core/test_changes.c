@@ -60,6 +60,8 @@ TEST(numbers_of_changes_wrap)
 #define NR_NODES	4
 #define NR_QUEUED	8
 #define NR_SEEN		(1u << 22)
+#define SETTLE_STEPS	100
+#define SETTLE_EACH	16	/* states */
 
 enum { PLACE, CREATE, AGREED };
 /* FREEZE is no change, but what comes before PLACE; the answers carry a number or an errno. */
@@ -93,11 +95,11 @@ struct world {
 	struct link link[NR_NODES][NR_NODES];
 	u8 lost;			/* nodes below are, whether they know or not */
 	u8 given_up;			/* who wanted PLACE is lost too */
-	u8 resets;			/* what was on its way was lost so many times */
+	u8 mishaps;			/* resets of links and want of memory until now */
 };
 
 /* What is explored. */
-static u8 nr_nodes, nr_losses, nr_resets;
+static u8 nr_nodes, nr_losses, nr_mishaps;
 /* What a member says comes at once, as otherwise there are too many orders. */
 static bool at_once;
 
@@ -327,17 +329,32 @@ static bool reset(struct world *w, u8 to)
 	u8 from = w->node[to].view;
 	struct node *n = &w->node[from];
 	struct link *l = &w->link[from][to];
-	bool any = l->nr && from < to && w->resets < nr_resets;
+	bool any = l->nr && from < to && w->mishaps < nr_mishaps;
 
 	if (!any)
 		return false;
-	w->resets++;
+	w->mishaps++;
 	while (l->nr) {
 		take(l);
 		n->waits[to]--;
 		n->refused |= n->at != APPLYING;
 		n->agreed = 0;
 	}
+	return true;
+}
+
+/* A member has no memory for a change, and says so. */
+static bool starve(struct world *w, u8 to)
+{
+	u8 from = w->node[to].view;
+	struct link *l = &w->link[from][to];
+
+	if (!l->nr || l->msg[0].type != APPLY || from >= to || w->mishaps == nr_mishaps)
+		return false;
+	w->mishaps++;
+	take(l);
+	w->node[from].waits[to]--;
+	w->node[from].refused = 1;
 	return true;
 }
 
@@ -376,7 +393,6 @@ static void check_places(const struct world *w)
 
 static void check_end(const struct world *w)
 {
-	CHECK(w->lost == nr_losses);
 	for (u8 i = w->lost; i < nr_nodes; i++) {
 		const struct node *n = &w->node[i];
 
@@ -385,6 +401,23 @@ static void check_end(const struct world *w)
 		CHECK(n->done == w->node[nr_nodes - 1].done);
 		CHECK(n->changes.last == w->node[nr_nodes - 1].changes.last);
 	}
+}
+
+/* If nothing more is lost it comes to an end by itself. */
+static void settle(struct world w)
+{
+	bool any = true;
+
+	for (int n = 0; any; n++) {
+		CHECK(n < SETTLE_STEPS);
+		any = false;
+		for (u8 a = 0; a < nr_nodes; a++) {
+			any |= master_step(&w, a) | learn(&w, a);
+			for (u8 b = 0; b < nr_nodes; b++)
+				any |= deliver(&w, a, b);
+		}
+	}
+	check_end(&w);
 }
 
 static u64 *seen;
@@ -432,23 +465,27 @@ static void explore(const struct world *w)
 		any |= MOVE(master_step(&next, a));
 		any |= MOVE(learn(&next, a));
 		any |= MOVE(reset(&next, a));
+		any |= MOVE(starve(&next, a));
 		for (u8 b = 0; b < nr_nodes; b++)
 			any |= MOVE(deliver(&next, a, b));
 	}
 #undef MOVE
+	if (nr_seen % SETTLE_EACH == 0)
+		settle(*w);
 	if (!any) {
+		CHECK(w->lost == nr_losses);
 		check_end(w);
 		nr_ends++;
 	}
 }
 
-static void explore_all(u8 nodes, u8 losses, u8 resets, bool answers_at_once)
+static void explore_all(u8 nodes, u8 losses, u8 mishaps, bool answers_at_once)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
 	nr_nodes = nodes;
 	nr_losses = losses;
-	nr_resets = resets;
+	nr_mishaps = mishaps;
 	at_once = answers_at_once;
 	nr_seen = 0;
 	nr_ends = 0;
