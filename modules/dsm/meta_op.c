@@ -35,6 +35,8 @@
 #define RETRY_MS	20
 /* Cutting a file off takes as long as it has pages. */
 #define ZAP_FACTOR	10
+/* Pages between two looks at the clock. */
+#define ZAP_PIECE	64
 
 /* ---- the master: checks ---- */
 
@@ -193,7 +195,7 @@ s64 dsm_meta_zap(struct dsm_cluster *c, u16 master, u32 id, u64 start, u64 end)
 
 		/* Files may be sparse, and as long as there are numbers. */
 		start = min(dsm_region_next(r, start), end);
-		nr = min_t(u64, end - start, 1024);
+		nr = min_t(u64, end - start, ZAP_PIECE);
 		err = dsm_region_zap(r, master, start, nr);
 		start += nr;
 		cond_resched();
