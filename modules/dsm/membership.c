@@ -90,6 +90,9 @@ static void publish_locked(struct dsm_cluster *c)
 	bool was_in;
 
 	lockdep_assert_held(&c->member_lock);
+	/* A new cluster has no files, not even those that came for a membership that did not. */
+	if (in && v->number == 1 && !c->view.number && dsm_meta_nr_files(c))
+		dsm_meta_clear(c);
 	spin_lock_bh(&c->view_lock);
 	was_in = c->view.number;
 	for (unsigned int i = 0; i < DSM_NODESET_WORDS; i++)
@@ -335,6 +338,16 @@ void dsm_membership_init(struct dsm_cluster *c)
 	dsm_member_init(&c->member, c->self, c->nr_nodes, c->incarnation);
 }
 
+/* If this node could not leave: who wants to change a file need not ask anyone. */
+static void forget_view(struct dsm_cluster *c)
+{
+	spin_lock_bh(&c->view_lock);
+	c->view = (struct dsm_view){ .number = 0 };
+	WRITE_ONCE(c->some_lost, true);
+	spin_unlock_bh(&c->view_lock);
+	dsm_engine_view_changed(c);
+}
+
 /**
  * dsm_membership_exit() - no step any more
  * @c:	the cluster; its nodes are stopped, so they report nothing
@@ -344,15 +357,13 @@ void dsm_membership_init(struct dsm_cluster *c)
  */
 void dsm_membership_exit(struct dsm_cluster *c)
 {
-	/* If it could not leave: who still wants to change a file need not ask anyone. */
-	spin_lock_bh(&c->view_lock);
-	c->view.number = 0;
-	dsm_nodeset_clear(&c->view.members);
-	spin_unlock_bh(&c->view_lock);
+	forget_view(c);
 	dsm_rpc_fail_all(c);
 	disable_delayed_work_sync(&c->member_timer);
 	disable_work_sync(&c->snapshot_work);
 	disable_work_sync(&c->handover_work);
 	disable_work_sync(&c->kill_work);
 	disable_work_sync(&c->gone_work);
+	/* There may have been another one meanwhile. */
+	forget_view(c);
 }

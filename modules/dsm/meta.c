@@ -267,14 +267,14 @@ struct close_work {
 	u32 id;
 };
 
-static void may_close_again(struct dsm_meta *m, u32 id)
+static void close_again_later(struct dsm_meta *m, u32 id)
 {
 	struct dsm_file *f;
 
 	down_write(&m->lock);
 	f = dsm_meta_find_locked(m, id);
 	if (f)
-		f->closing = false;
+		f->unsaid = true;
 	up_write(&m->lock);
 }
 
@@ -288,10 +288,10 @@ static void close_fn(struct work_struct *work)
 	op->file = w->id;
 	err = dsm_meta_op_patiently(w->c, op);
 	if (err && err != -ENOTCONN)
-		pr_warn_ratelimited("%s: node %u: unlinked region %u stays until there is another view: error %d\n",
+		pr_warn_ratelimited("%s: node %u: unlinked region %u stays for now: error %d\n",
 				    w->c->name, w->c->self, w->id, err);
 	if (err)
-		may_close_again(w->c->meta, w->id);
+		close_again_later(w->c->meta, w->id);
 	kfree(op);
 	kfree(w);
 }
@@ -309,11 +309,12 @@ void dsm_meta_close_unused_locked(struct dsm_meta *m, struct dsm_file *f)
 	struct close_work *w;
 
 	lockdep_assert_held_write(&m->lock);
-	if (f->nlink || f->nr_open || f->closing ||
+	if (f->nlink || f->nr_open || (f->closing && !f->unsaid) ||
 	    !dsm_nodeset_has(&f->users, c->self))
 		return;
 	w = kzalloc(sizeof(*w), GFP_KERNEL | __GFP_NOFAIL);
 	f->closing = true;
+	f->unsaid = false;
 	INIT_WORK(&w->work, close_fn);
 	w->c = c;
 	w->id = f->id;
@@ -395,7 +396,7 @@ void dsm_meta_release(struct dsm_cluster *c, u32 id)
  */
 void dsm_meta_members_changed(struct dsm_cluster *c)
 {
-	queue_work(c->meta->op_wq, &c->meta->reap_work);
+	mod_delayed_work(c->meta->op_wq, &c->meta->reap_work, 0);
 }
 
 /* ---- life ---- */
@@ -424,7 +425,8 @@ void dsm_meta_clear(struct dsm_cluster *c)
 
 static void reap_fn(struct work_struct *work)
 {
-	struct dsm_meta *m = container_of(work, struct dsm_meta, reap_work);
+	struct dsm_meta *m = container_of(to_delayed_work(work), struct dsm_meta,
+					  reap_work);
 
 	dsm_meta_reap(m->c);
 }
@@ -462,7 +464,7 @@ int dsm_meta_create(struct dsm_cluster *c)
 	m->names = RB_ROOT;
 	xa_init(&m->files);
 	mutex_init(&m->op_mutex);
-	INIT_WORK(&m->reap_work, reap_fn);
+	INIT_DELAYED_WORK(&m->reap_work, reap_fn);
 	/* The others may remember ops of this node from before it came back. */
 	atomic_set(&m->op_id, get_random_u32());
 	m->apply_wq = alloc_ordered_workqueue("dsm_apply", 0);
@@ -488,7 +490,7 @@ void dsm_meta_drain(struct dsm_cluster *c)
 {
 	struct dsm_meta *m = c->meta;
 
-	disable_work_sync(&m->reap_work);
+	disable_delayed_work_sync(&m->reap_work);
 	flush_workqueue(m->close_wq);
 	flush_workqueue(m->op_wq);
 	flush_workqueue(m->apply_wq);

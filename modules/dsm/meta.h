@@ -43,6 +43,7 @@ struct super_block;
  * @inode:	here, while there is one; no reference
  * @nr_open:	open files here
  * @closing:	this node has told the master that it does not use it
+ * @unsaid:	it could not: to be told again
  * @dead:	entry in a list of files that are being destroyed
  *
  * Protected by dsm_meta.lock.
@@ -64,6 +65,7 @@ struct dsm_file {
 	struct inode *inode;
 	unsigned int nr_open;
 	bool closing;
+	bool unsaid;
 	struct list_head dead;
 };
 
@@ -115,7 +117,10 @@ enum dsm_op_type {
 #define DSM_OF_APPEND		0x080
 #define DSM_OF_CHECK		0x100	/* PLACE: would it be possible?  Then it stays so */
 #define DSM_OF_ABORT		0x200	/* PLACE: it does not come after all */
-#define DSM_OF_ALL		0x3ff
+#define DSM_OF_UNDO		0x400	/* what @node's op @nr did, which is not done then */
+#define DSM_OF_ALL		0x7ff
+/* Only the master says so. */
+#define DSM_OF_MASTER		(DSM_OF_CHECK | DSM_OF_ABORT | DSM_OF_UNDO)
 
 /**
  * struct dsm_op - a change of the metadata
@@ -212,7 +217,7 @@ struct dsm_meta {
 	struct workqueue_struct *apply_wq;
 	struct workqueue_struct *op_wq;
 	struct workqueue_struct *close_wq;
-	struct work_struct reap_work;
+	struct delayed_work reap_work;
 };
 
 /**
@@ -320,7 +325,8 @@ int dsm_meta_settle(struct dsm_cluster *c, unsigned long deadline);
 int dsm_meta_agree(struct dsm_cluster *c);
 int dsm_meta_say_last(struct dsm_cluster *c, u16 master, u32 its, u64 *last);
 int dsm_meta_rx_missed(struct dsm_cluster *c, u16 from, const struct dsm_op *op);
-s64 dsm_meta_zap(struct dsm_cluster *c, u16 master, u32 id, u64 start, u64 end);
+int dsm_meta_zap(struct dsm_cluster *c, u16 master, u32 id, u64 start, u64 end, u64 *at);
+void dsm_meta_fail_outsiders(struct dsm_cluster *c, const struct dsm_nodeset *asked);
 u32 dsm_meta_new_id(struct dsm_meta *m);
 int dsm_meta_rx_snapshot(struct dsm_cluster *c, const void *buf);
 

@@ -89,9 +89,19 @@ int dsm_meta_say_last(struct dsm_cluster *c, u16 master, u32 its, u64 *last)
 	w = kmalloc(DSM_CTRL_OP_MAX, GFP_KERNEL | __GFP_NOFAIL);
 	down_read(&m->lock);
 	*last = m->changes.last;
-	if (dsm_changes_standing(&m->changes, its) == DSM_ST_BEHIND)
+	switch ((enum dsm_standing)dsm_changes_standing(&m->changes, its)) {
+	case DSM_ST_BEHIND:
 		while (its != m->changes.last && !err)
 			err = send_recent(c, master, ++its, w);
+		break;
+	case DSM_ST_FAR_BEHIND:
+		pr_err_ratelimited("%s: node %u: master %u lacks changes of the metadata after %u, which are forgotten here: umount and rmmod there, and load again\n",
+				   c->name, c->self, master, its);
+		break;
+	case DSM_ST_ALIKE:
+	case DSM_ST_AHEAD:
+		break;
+	}
 	up_read(&m->lock);
 	kfree(w);
 	return err;
@@ -137,6 +147,7 @@ static int ask_last(struct catch_up *u)
 	dsm_nodeset_for_each(n, &u->view.members)
 		if (n != c->self)
 			u->call[n] = dsm_rpc_start(c, n, &w.head);
+	dsm_meta_fail_outsiders(c, &u->view.members);
 	dsm_nodeset_for_each(n, &u->view.members) {
 		u64 last = 0;
 		int e;
@@ -157,14 +168,16 @@ static int tell(struct catch_up *u, u16 node)
 {
 	struct dsm_ctrl_op *w = kmalloc(DSM_CTRL_OP_MAX, GFP_KERNEL | __GFP_NOFAIL);
 	u32 number = u->last[node];
+	struct dsm_call *call;
 	int err = 0;
 
 	while (number != u->m->changes.last && !err) {
 		number++;
 		dsm_ctrl_encode_op(w, DSM_CTRL_APPLY,
 				   &u->m->recent[dsm_changes_slot(number)]);
-		err = dsm_rpc_finish(u->c, dsm_rpc_start(u->c, node, &w->head),
-				     left_ms(u), NULL);
+		call = dsm_rpc_start(u->c, node, &w->head);
+		dsm_meta_fail_outsiders(u->c, &u->view.members);
+		err = dsm_rpc_finish(u->c, call, left_ms(u), NULL);
 	}
 	kfree(w);
 	return err;
@@ -173,7 +186,7 @@ static int tell(struct catch_up *u, u16 node)
 /* It is of no use as a member; there will be a view without it. */
 static int give_up(struct catch_up *u, u16 node)
 {
-	pr_err("%s: node %u: node %u lacks changes of the metadata after %u, and those to %u are forgotten: it cannot stay a member; umount and rmmod there, and load again\n",
+	pr_err_ratelimited("%s: node %u: node %u lacks changes of the metadata after %u, and those to %u are forgotten: it cannot stay a member; umount and rmmod there, and load again\n",
 	       u->c->name, u->c->self, node, u->last[node], u->m->changes.since);
 	dsm_membership_event(u->c, DSM_ME_LINK_LOST, node, false);
 	return -EREMCHG;
@@ -266,25 +279,28 @@ static bool is_of_view(struct catch_up *u)
 	return now.number == u->view.number;
 }
 
+static int not_alike(const struct catch_up *u, int err)
+{
+	pr_warn_ratelimited("%s: node %u: not all members of view %u have made the same changes of the metadata (error %d): files cannot be changed until they have; see what the log of the others says\n",
+			    u->c->name, u->c->self, u->view.number, err);
+	return -ETIMEDOUT;
+}
+
 static int try_to_catch_up(struct catch_up *u)
 {
 	int err;
 
-	for (;;) {
+	while (is_of_view(u)) {
 		err = catch_up(u);
 		if (!err || err == -EINTR)
 			return err;
-		if (!is_of_view(u))
-			return -EREMCHG;
 		if (!time_before(jiffies, u->deadline))
-			break;
+			return not_alike(u, err);
 		schedule_timeout_killable(msecs_to_jiffies(AGAIN_MS));
 		if (fatal_signal_pending(current))
 			return -EINTR;
 	}
-	pr_warn_ratelimited("%s: node %u: not all members of view %u have made the same changes of the metadata (error %d): files cannot be changed until they have; see what the log of the others says\n",
-			    u->c->name, u->c->self, u->view.number, err);
-	return -ETIMEDOUT;
+	return -EREMCHG;
 }
 
 /**

@@ -30,7 +30,7 @@ static int collect(struct dsm_cluster *c, struct dsm_call **call, bool every, u6
 		if (!call[n])
 			continue;
 		e = dsm_rpc_finish(c, call[n], jiffies_to_msecs(left), &got);
-		if (value && !e)
+		if (value && (!e || (e == -EIO && got)))
 			*value = min(*value, got);
 		if (!e || (e == -ENOTCONN && !every))
 			continue;
@@ -42,6 +42,26 @@ static int collect(struct dsm_cluster *c, struct dsm_call **call, bool every, u6
 			err = e;
 	}
 	return err;
+}
+
+/**
+ * dsm_meta_fail_outsiders() - those who are no members any more will not answer
+ * @c:		the cluster
+ * @asked:	who was asked
+ *
+ * Who was asked after its loss was told would be waited for.
+ *
+ * Context: process.
+ */
+void dsm_meta_fail_outsiders(struct dsm_cluster *c, const struct dsm_nodeset *asked)
+{
+	struct dsm_view now;
+	u16 n;
+
+	dsm_cluster_view(c, &now);
+	dsm_nodeset_for_each(n, asked)
+		if (n != c->self && !dsm_nodeset_has(&now.members, n))
+			dsm_rpc_fail_node(c, n);
 }
 
 static int ask_all(struct dsm_cluster *c, struct dsm_ctrl_head *head, bool every,
@@ -59,6 +79,7 @@ static int ask_all(struct dsm_cluster *c, struct dsm_ctrl_head *head, bool every
 	dsm_nodeset_for_each(n, &view.members)
 		if (n != c->self)
 			call[n] = dsm_rpc_start(c, n, head);
+	dsm_meta_fail_outsiders(c, &view.members);
 	err = collect(c, call, every, value);
 	kfree(call);
 	return err;
@@ -113,6 +134,15 @@ static bool is_of_every_member(const struct dsm_op *op)
 	return op->flags & DSM_OF_CHECK || op->type == DSM_OP_AGREED;
 }
 
+/* Who did not make it is told before the next change, or soon. */
+static void to_be_told(struct dsm_cluster *c, const struct dsm_op *op)
+{
+	WRITE_ONCE(c->meta->agreed, 0);
+	/* Who sends AGREED asks again itself. */
+	if (op->type != DSM_OP_AGREED)
+		dsm_meta_members_changed(c);
+}
+
 /**
  * dsm_meta_apply_at_all() - make a change here, then at all other members
  * @c:	the cluster
@@ -133,13 +163,10 @@ int dsm_meta_apply_at_all(struct dsm_cluster *c, struct dsm_op *op)
 	if (!err) {
 		dsm_ctrl_encode_op(w, DSM_CTRL_APPLY, op);
 		err = ask_all(c, &w->head, true, NULL);
-		/* Who did not make it is told before the next one. */
-		if (err && err != -EBUSY)
-			WRITE_ONCE(c->meta->agreed, 0);
-		if (err == -ENOTCONN && !is_of_every_member(op)) {
-			dsm_meta_members_changed(c);
+		if (err && !(op->flags & DSM_OF_CHECK && err == -EBUSY))
+			to_be_told(c, op);
+		if (err == -ENOTCONN && !is_of_every_member(op))
 			err = 0;
-		}
 	}
 	kfree(w);
 	return err;

@@ -340,9 +340,19 @@ bool dsm_meta_is_done(struct dsm_meta *m, const struct dsm_op *op, u64 *value)
 	return false;
 }
 
+/* What was taken back is not done, if whoever asked for it asks again. */
+static void forget_locked(struct dsm_meta *m, u16 origin, u32 op_id)
+{
+	for (unsigned int i = 0; i < DSM_META_HISTORY; i++)
+		if (m->done[i].origin == origin && m->done[i].op_id == op_id)
+			m->done[i].op_id = 0;
+}
+
 static void record_locked(struct dsm_meta *m, const struct dsm_op *op)
 {
 	m->recent[dsm_changes_add(&m->changes)] = *op;
+	if (op->flags & DSM_OF_UNDO)
+		forget_locked(m, op->node, op->nr);
 	m->done[m->next_done++ % DSM_META_HISTORY] = (struct dsm_op_done){
 		.op_id = op->op_id,
 		.origin = op->origin,
@@ -392,7 +402,9 @@ int dsm_meta_apply(struct dsm_cluster *c, u16 from, const struct dsm_op *op)
 				    round_up(op->start, PAGE_SIZE), 0, 1);
 	iput(a.inode);
 	iput(a.gone);
-	if (!list_empty(&a.dead) && !dsm_meta_nr_files(c))
+	/* What could not be said before can be now. */
+	if (!err && (op->type == DSM_OP_AGREED ||
+		     (!list_empty(&a.dead) && !dsm_meta_nr_files(c))))
 		dsm_meta_members_changed(c);
 	dsm_meta_bury(&a.dead);
 	return err;

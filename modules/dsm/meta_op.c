@@ -33,6 +33,8 @@
 
 /* Between two attempts to find the master. */
 #define RETRY_MS	20
+/* Before members that did not agree are asked again though no one wants a change. */
+#define REAP_AGAIN_MS	2000
 /* Cutting a file off takes as long as it has pages. */
 #define ZAP_FACTOR	10
 /* Pages between two looks at the clock. */
@@ -177,54 +179,62 @@ static int check(struct dsm_cluster *c, struct dsm_op *op)
  * @id:		the file
  * @start:	first page
  * @end:	behind the last page
+ * @at:		where to go on, @end when done
  *
  * Context: process; sleeps, bounded.
- * Return: where to go on, @end when done; or an errno, -EREMCHG if it is not the master.
+ * Return: 0 or an errno: -EREMCHG if it is not the master; -EIO if pages before @at are lost,
+ * and to be gone on with nevertheless.
  */
-s64 dsm_meta_zap(struct dsm_cluster *c, u16 master, u32 id, u64 start, u64 end)
+int dsm_meta_zap(struct dsm_cluster *c, u16 master, u32 id, u64 start, u64 end, u64 *at)
 {
 	unsigned long stop = jiffies +
 		msecs_to_jiffies(READ_ONCE(c->knobs.rpc_timeout_ms) / 4);
 	struct dsm_region *r = dsm_region_find(c, id);
-	int err = 0;
+	int ret = 0;
 
+	*at = end;
 	if (!r)
-		return end;
-	while (!err && start < end && time_before(jiffies, stop)) {
+		return 0;
+	while ((!ret || ret == -EIO) && start < end && time_before(jiffies, stop)) {
+		int err;
 		u64 nr;
 
 		/* Files may be sparse, and as long as there are numbers. */
 		start = min(dsm_region_next(r, start), end);
 		nr = min_t(u64, end - start, ZAP_PIECE);
 		err = dsm_region_zap(r, master, start, nr);
+		ret = err && err != -EIO ? err : ret ?: err;
 		start += nr;
 		cond_resched();
 	}
 	dsm_region_put(r);
-	return err ? err : (s64)start;
+	*at = start;
+	return ret;
 }
 
 static int zap_at_all(struct dsm_cluster *c, u32 id, u64 start, u64 end)
 {
 	struct dsm_ctrl_zap w = { .file = cpu_to_le32(id) };
 
+	int ret = 0;
+
 	while (start < end) {
-		u64 next = end;
-		s64 own;
-		int err;
+		u64 next = end, own;
+		int err, own_err;
 
 		dsm_ctrl_head_init(&w.head, DSM_CTRL_ZAP, sizeof(w));
 		w.start = cpu_to_le64(start);
 		w.nr = cpu_to_le64(end - start);
-		own = dsm_meta_zap(c, c->self, id, start, end);
-		if (own < 0)
-			return own;
+		own_err = dsm_meta_zap(c, c->self, id, start, end, &own);
+		if (own_err && own_err != -EIO)
+			return own_err;
 		err = dsm_meta_ask_all(c, &w.head, &next);
-		if (err)
+		if (err && err != -EIO)
 			return err;
-		start = min_t(u64, own, next);
+		ret = ret ?: own_err ?: err;
+		start = min(own, next);
 	}
-	return 0;
+	return ret;
 }
 
 static int zero_part(struct dsm_region *r, u64 from, u64 to)
@@ -253,29 +263,35 @@ static int zero_part(struct dsm_region *r, u64 from, u64 to)
 	return 0;
 }
 
-/* Make bytes zero: whole pages at their homes, the edges here. */
+/*
+ * Make bytes zero: whole pages at their homes, the edges here.  What is lost keeps nothing
+ * else from it.
+ */
 static int zero_range(struct dsm_cluster *c, u32 id, u64 from, u64 to)
 {
 	u64 first = round_up(from, PAGE_SIZE), last = round_down(to, PAGE_SIZE);
 	struct dsm_region *r = dsm_region_find(c, id);
-	int err = 0;
+	int ret = 0, err;
 
-	if (!r || from >= to)
+	if (!r)
+		return 0;
+	if (from >= to)
 		goto put;
 	if (first > last) {
-		err = zero_part(r, from, to);
+		ret = zero_part(r, from, to);
 		goto put;
 	}
 	if (from < first)
-		err = zero_part(r, from, first);
-	if (!err && last < to)
+		ret = zero_part(r, from, first);
+	if (last < to) {
 		err = zero_part(r, last, to);
-	if (!err)
-		err = zap_at_all(c, id, first >> PAGE_SHIFT, last >> PAGE_SHIFT);
+		ret = ret ?: err;
+	}
+	err = zap_at_all(c, id, first >> PAGE_SHIFT, last >> PAGE_SHIFT);
+	ret = ret ?: err;
 put:
-	if (r)
-		dsm_region_put(r);
-	return err;
+	dsm_region_put(r);
+	return ret;
 }
 
 /* ---- the master: an op ---- */
@@ -344,9 +360,20 @@ static int do_place(struct dsm_cluster *c, struct dsm_op *op)
 	return err ? err : dsm_meta_apply_at_all(c, op);
 }
 
-static void undo_create(struct dsm_cluster *c, u32 id)
+/* Whoever asks for it again is to get it done again. */
+static struct dsm_op *undo_op(struct dsm_cluster *c, u8 type, const struct dsm_op *what)
 {
-	struct dsm_op *op = dsm_meta_own_op(c, DSM_OP_DESTROY, id);
+	struct dsm_op *op = dsm_meta_own_op(c, type, what->file);
+
+	op->flags = DSM_OF_UNDO;
+	op->node = what->origin;
+	op->nr = what->op_id;
+	return op;
+}
+
+static void undo_create(struct dsm_cluster *c, const struct dsm_op *create)
+{
+	struct dsm_op *op = undo_op(c, DSM_OP_DESTROY, create);
 
 	dsm_meta_apply_at_all(c, op);
 	kfree(op);
@@ -390,9 +417,9 @@ static int follow_up(struct dsm_cluster *c, struct dsm_op *op)
  */
 static void undo_cut(struct dsm_cluster *c, const struct dsm_op *cut)
 {
-	struct dsm_op *op = dsm_meta_own_op(c, DSM_OP_SETATTR, cut->file);
+	struct dsm_op *op = undo_op(c, DSM_OP_SETATTR, cut);
 
-	op->flags = DSM_OF_SIZE;
+	op->flags |= DSM_OF_SIZE;
 	op->start = cut->value;
 	dsm_meta_apply_at_all(c, op);
 	kfree(op);
@@ -443,13 +470,13 @@ static int serve_locked(struct dsm_cluster *c, struct dsm_op *op)
 		return err < 0 ? err : 0;
 	err = op->type == DSM_OP_PLACE ? do_place(c, op) : dsm_meta_apply_at_all(c, op);
 	if (err && op->type == DSM_OP_CREATE)
-		undo_create(c, op->file);
+		undo_create(c, op);
 	if (err)
 		return err;
 	err = follow_up(c, op);
 	if (err && op->type == DSM_OP_SETATTR)
 		undo_cut(c, op);
-	else
+	else if (READ_ONCE(c->meta->agreed))
 		c->meta->recent[dsm_changes_slot(op->seq)].ended = true;
 	return err;
 }
@@ -507,8 +534,9 @@ void dsm_meta_reap(struct dsm_cluster *c)
 	dsm_cluster_view(c, &view);
 	if (view.number && dsm_view_master(&view) == c->self &&
 	    dsm_meta_agree(c) == -ETIMEDOUT)
-		dsm_meta_members_changed(c);
+		queue_delayed_work(m->op_wq, &m->reap_work, msecs_to_jiffies(REAP_AGAIN_MS));
 	down_write(&m->lock);
+	dsm_cluster_view(c, &view);
 	xa_for_each(&m->files, id, f) {
 		for (unsigned int i = 0; i < DSM_NODESET_WORDS; i++)
 			f->users.w[i] &= view.members.w[i];
@@ -518,8 +546,11 @@ void dsm_meta_reap(struct dsm_cluster *c)
 	up_write(&m->lock);
 	if (m->agreed == view.number && view.number) {
 		/* Under RCU in between; ids are not used again. */
-		xa_for_each(&m->files, id, f)
+		xa_for_each(&m->files, id, f) {
 			destroy_if_unused(c, id);
+			if (m->agreed != view.number)
+				break;
+		}
 		readmit_lost(c, &view);
 	}
 	mutex_unlock(&m->op_mutex);

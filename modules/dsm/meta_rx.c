@@ -47,7 +47,7 @@ static int rx_op(struct rx *rx, u64 *value)
 	} else if (w->head.type == DSM_CTRL_MISSED) {
 		err = dsm_meta_rx_missed(rx->c, rx->from, op);
 	} else if (op->type == DSM_OP_DESTROY || op->type == DSM_OP_AGREED ||
-		   op->flags & (DSM_OF_CHECK | DSM_OF_ABORT)) {
+		   op->flags & DSM_OF_MASTER) {
 		/* The master's own. */
 		err = -EPERM;
 	} else {
@@ -63,15 +63,9 @@ static int rx_zap(struct rx *rx, u64 *value)
 {
 	struct dsm_ctrl_zap *w = (struct dsm_ctrl_zap *)rx->buf;
 	u64 start = le64_to_cpu(w->start), nr = le64_to_cpu(w->nr);
-	s64 at;
-
 	if (start > S64_MAX || nr > S64_MAX - start)
 		return -EPROTO;
-	at = dsm_meta_zap(rx->c, rx->from, le32_to_cpu(w->file), start, start + nr);
-	if (at < 0)
-		return at;
-	*value = at;
-	return 0;
+	return dsm_meta_zap(rx->c, rx->from, le32_to_cpu(w->file), start, start + nr, value);
 }
 
 static int rx_last(struct rx *rx, u64 *value)

@@ -104,7 +104,7 @@ struct dsm_stream {
  * @place_lock:	seqlock for @place: read in any context, written by metadata
  * @place:	which node is home of which page
  * @frozen:	the master may change @place next, until then no page is asked
- *		for; else NONE; written under dsm_meta.lock
+ *		for; written under dsm_meta.lock
  * @entries:	index -> struct dsm_entry; lookup under RCU
  * @mapping:	of the inode while there is one here, else NULL; see
  *		dsm_region_attach()
@@ -177,7 +177,8 @@ void dsm_region_get_place(struct dsm_region *r, struct dsm_place *place);
  * every node.  The caller made sure that new faults fail (i_size) or may see
  * either content (hole).
  *
- * Return: 0, -ETIMEDOUT, -EINTR; -EREMCHG if another node is the master by now.
+ * Return: 0, -ETIMEDOUT, -EINTR; -EREMCHG if another node is the master by now; -EIO if
+ * some pages are lost, when all others are zero.
  */
 int dsm_region_zap(struct dsm_region *r, u16 master, u64 start, u64 nr);
 

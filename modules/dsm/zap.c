@@ -116,17 +116,23 @@ int dsm_region_zap(struct dsm_region *r, u16 master, u64 start, u64 nr)
 	u64 end = nr > U64_MAX - start ? U64_MAX : start + nr;
 	struct dsm_entry *e;
 	u64 index = start;
-	int err = 0;
+	int ret = 0;
 
-	while (!err && index < end && (e = dsm_entry_next(r, index))) {
+	while (index < end && (e = dsm_entry_next(r, index))) {
+		int err = 0;
+
 		index = e->index;
 		if (index < end && wants_zap(e))
 			err = zap_page(r, master, index);
 		put_pruned(e);
+		ret = ret ?: err;
+		/* A page that is lost with a node is no reason to leave others as they are. */
+		if (err && err != -EIO)
+			break;
 		index++;
 		cond_resched();
 	}
-	return err;
+	return ret;
 }
 
 /* ---- leaving ---- */
