@@ -256,6 +256,39 @@ static void what_was_cut_off_is_zero(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, dsm_test_read(f->r[OTHER], DSM_TEST_UNIT, 0));
 }
 
+static bool is_done(unsigned int node, const struct dsm_op *op)
+{
+	struct dsm_meta *m = nodes.c[node]->meta;
+	u64 value;
+	bool ret;
+
+	down_read(&m->lock);
+	ret = dsm_meta_is_done(m, op, &value);
+	up_read(&m->lock);
+	return ret;
+}
+
+static void what_was_taken_back_is_not_done(struct kunit *test)
+{
+	struct dsm_test_file *f = dsm_test_file(test, &nodes, "long");
+	struct dsm_op *op = masters_op(test, DSM_OP_SETATTR, f->id), *undo;
+
+	op->flags = DSM_OF_SIZE;
+	op->value = PAGE_SIZE;
+	KUNIT_ASSERT_EQ(test, 0, apply(OTHER, op));
+	KUNIT_EXPECT_TRUE(test, is_done(OTHER, op));
+	undo = masters_op(test, DSM_OP_SETATTR, f->id);
+	undo->seq++;
+	undo->flags = DSM_OF_SIZE | DSM_OF_UNDO;
+	undo->start = PAGE_SIZE;
+	undo->node = op->origin;
+	undo->nr = op->op_id;
+	KUNIT_ASSERT_EQ(test, 0, apply(OTHER, undo));
+	lose_master(test);
+	KUNIT_EXPECT_FALSE(test, is_done(OTHER, op));
+	KUNIT_EXPECT_FALSE(test, is_done(NEXT, op));
+}
+
 static struct kunit_case loss_cases[] = {
 	KUNIT_CASE_SLOW(the_new_master_had_made_it),
 	KUNIT_CASE_SLOW(the_new_master_had_not),
@@ -266,6 +299,7 @@ static struct kunit_case loss_cases[] = {
 	KUNIT_CASE_SLOW(a_placement_that_one_made),
 	KUNIT_CASE_SLOW(a_placement_that_no_one_made),
 	KUNIT_CASE_SLOW(what_was_cut_off_is_zero),
+	KUNIT_CASE_SLOW(what_was_taken_back_is_not_done),
 	{}
 };
 
