@@ -63,6 +63,7 @@ static int rx_zap(struct rx *rx, u64 *value)
 {
 	struct dsm_ctrl_zap *w = (struct dsm_ctrl_zap *)rx->buf;
 	u64 start = le64_to_cpu(w->start), nr = le64_to_cpu(w->nr);
+
 	if (start > S64_MAX || nr > S64_MAX - start)
 		return -EPROTO;
 	return dsm_meta_zap(rx->c, rx->from, le32_to_cpu(w->file), start, start + nr, value);
