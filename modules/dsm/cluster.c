@@ -19,6 +19,7 @@
  *	2. before member_lock	letting a node in; the master's own leaving
  *	   member_lock		held while messages of the membership are queued
  *	   before view_lock	a leaf
+ *	   before 3.		a node of a new cluster forgets what files it had
  *
  * Applying a change takes 3 to 5 but never 1, so a node whose inode locks are
  * held by those who wait for the master still answers the master.  iput() is

@@ -106,7 +106,7 @@ static void publish_locked(struct dsm_cluster *c)
 	if (in) {
 		log_view(c, v);
 		nodes_lost(c, &lost);
-		dsm_meta_members_changed(c);
+		dsm_meta_reap_soon(c);
 	} else {
 		if (was_in)
 			log_gone(c);

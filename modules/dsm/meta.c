@@ -389,12 +389,12 @@ void dsm_meta_release(struct dsm_cluster *c, u32 id)
 }
 
 /**
- * dsm_meta_members_changed() - there is a new view
+ * dsm_meta_reap_soon() - have a worker do what dsm_meta_reap() does
  * @c:	the cluster
  *
  * Context: any; member_lock may be held.
  */
-void dsm_meta_members_changed(struct dsm_cluster *c)
+void dsm_meta_reap_soon(struct dsm_cluster *c)
 {
 	mod_delayed_work(c->meta->op_wq, &c->meta->reap_work, 0);
 }
@@ -419,6 +419,7 @@ void dsm_meta_clear(struct dsm_cluster *c)
 		dsm_meta_remove_locked(m, f, &dead);
 	dsm_changes_begin(&m->changes, 0);
 	WRITE_ONCE(m->agreed, 0);
+	m->ended = 0;
 	up_write(&m->lock);
 	dsm_meta_bury(&dead);
 }

@@ -83,7 +83,8 @@ struct dsm_file {
  * DESTROY	@file: no one uses it (master only)
  * REHOME	pages of node origin have their home at @node
  * BARRIER	nothing; what was under way before it is done
- * AGREED	all have made the same changes: what is frozen thaws (master only)
+ * AGREED	all of @members have made the same changes: others use no files, what
+ *		is frozen thaws (master only)
  */
 #define DSM_OPS(X)	\
 	X(CREATE)	\
@@ -119,8 +120,10 @@ enum dsm_op_type {
 #define DSM_OF_ABORT		0x200	/* PLACE: it does not come after all */
 #define DSM_OF_UNDO		0x400	/* what @node's op @nr did, which is not done then */
 #define DSM_OF_ALL		0x7ff
+/* Nothing is changed yet, or any more. */
+#define DSM_OF_NO_CHANGE	(DSM_OF_CHECK | DSM_OF_ABORT)
 /* Only the master says so. */
-#define DSM_OF_MASTER		(DSM_OF_CHECK | DSM_OF_ABORT | DSM_OF_UNDO)
+#define DSM_OF_MASTER		(DSM_OF_NO_CHANGE | DSM_OF_UNDO)
 
 /**
  * struct dsm_op - a change of the metadata
@@ -132,7 +135,6 @@ enum dsm_op_type {
  * @file:	the file; CREATE: set by the master
  * @op_id:	number the origin gave it; the same when it tries again
  * @seq:	number the master gave it
- * @ended:	this node has, as the master, brought it to its end; not on the wire
  * @mode:	see struct dsm_file
  * @uid:	likewise
  * @gid:	likewise
@@ -142,7 +144,7 @@ enum dsm_op_type {
  * @value:	the result, known once the master has looked at it
  * @mtime_ns:	see struct dsm_file
  * @ctime_ns:	likewise
- * @members:	CREATE: the homes, set by the master
+ * @members:	CREATE: the homes; AGREED: the members; set by the master
  * @name:	empty if there is none
  * @name2:	RENAME: the new name
  */
@@ -151,7 +153,6 @@ struct dsm_op {
 	u8 policy;
 	u16 origin;
 	u16 node;
-	bool ended;
 	u32 flags;
 	u32 file;
 	u32 op_id;
@@ -194,11 +195,13 @@ struct dsm_op_done {
  * @next_done:	where the next one goes
  * @op_mutex:	the master does one op at a time; taken before @lock
  * @agreed:	the master: the view in which all members are known to be alike, or 0
+ * @ended:	number of the last change that this node, as the master, saw to the end of;
+ *		with @op_mutex held
  * @op_id:	last one given to an op of this node; begins anywhere, see @done
  * @apply_wq:	what the master sends, in order
  * @op_wq:	ops of others, zaps
  * @close_wq:	last closes of unlinked files
- * @reap_work:	unlinked files that lost their users
+ * @reap_work:	the master: members that are not alike, unlinked files without users
  */
 struct dsm_meta {
 	struct dsm_cluster *c;
@@ -213,6 +216,7 @@ struct dsm_meta {
 	u32 next_done;
 	struct mutex op_mutex; /* one op at a time at the master */
 	u32 agreed;
+	u32 ended;
 	atomic_t op_id;
 	struct workqueue_struct *apply_wq;
 	struct workqueue_struct *op_wq;
@@ -290,7 +294,7 @@ void dsm_meta_detach(struct dsm_cluster *c, u32 id, struct inode *inode);
 void dsm_meta_rx(struct dsm_cluster *c, u16 from, const void *buf, size_t len);
 /* Send all to a joiner and wait until it has it; op_mutex held. */
 int dsm_meta_send_all(struct dsm_cluster *c, u16 to);
-void dsm_meta_members_changed(struct dsm_cluster *c);
+void dsm_meta_reap_soon(struct dsm_cluster *c);
 /* Hand all regions over to a node; bounded by leave_timeout_ms. */
 int dsm_meta_handover(struct dsm_cluster *c, u16 successor);
 
@@ -318,7 +322,9 @@ bool dsm_meta_is_done(struct dsm_meta *m, const struct dsm_op *op, u64 *value);
 /* The master's work for one op, its own or that of another node. */
 int dsm_meta_serve(struct dsm_cluster *c, struct dsm_op *op);
 struct dsm_op *dsm_meta_own_op(struct dsm_cluster *c, u8 type, u32 id);
-int dsm_meta_end_cut(struct dsm_cluster *c, const struct dsm_op *op);
+int dsm_meta_follow_up(struct dsm_cluster *c, const struct dsm_op *op);
+int dsm_meta_ask(struct dsm_cluster *c, const struct dsm_nodeset *members,
+		 struct dsm_ctrl_head *head, u32 timeout_ms, u64 *got);
 int dsm_meta_ask_all(struct dsm_cluster *c, struct dsm_ctrl_head *head, u64 *value);
 int dsm_meta_apply_at_all(struct dsm_cluster *c, struct dsm_op *op);
 int dsm_meta_settle(struct dsm_cluster *c, unsigned long deadline);
@@ -326,7 +332,6 @@ int dsm_meta_agree(struct dsm_cluster *c);
 int dsm_meta_say_last(struct dsm_cluster *c, u16 master, u32 its, u64 *last);
 int dsm_meta_rx_missed(struct dsm_cluster *c, u16 from, const struct dsm_op *op);
 int dsm_meta_zap(struct dsm_cluster *c, u16 master, u32 id, u64 start, u64 end, u64 *at);
-void dsm_meta_fail_outsiders(struct dsm_cluster *c, const struct dsm_nodeset *asked);
 u32 dsm_meta_new_id(struct dsm_meta *m);
 int dsm_meta_rx_snapshot(struct dsm_cluster *c, const void *buf);
 

@@ -7,13 +7,13 @@
  * lets a node in, and again when a member has not made a change.  It asks all members for
  * their last change at once; what it lacks itself comes on the same link before the answer,
  * and is applied by the same worker, in order.  Then it tells who is behind, one change after
- * the other.  Next comes AGREED, a change as any other: a region that is still frozen (see
- * apply_place()) thaws, as the change of its placement is here by now or does not come.  If
- * the last change of an earlier master cut a file off, what was behind the end is made zero.
+ * the other.  Next comes AGREED, a change as any other: who is no member uses no files any
+ * more, and a region that is still frozen (see apply_place()) thaws, as the change of its
+ * placement is here by now or does not come.  If the last change of an earlier master cut a file off, what was behind the end is made zero.
  *
  * Recovery: whatever fails is begun again, until the view changes or the time is up; then
- * whoever wanted it tries again.  A member whose view is older than this one says EREMCHG,
- * one that is not in yet ENOTCONN; both are asked again.
+ * whoever wanted it tries again.  A member whose view is older than this one, or that has
+ * none yet, says EREMCHG and is asked again.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -38,15 +38,13 @@
  * @view:	who is to agree
  * @deadline:	in jiffies
  * @last:	number of each member's last change
- * @call:	questions under way
  */
 struct catch_up {
 	struct dsm_cluster *c;
 	struct dsm_meta *m;
 	struct dsm_view view;
 	unsigned long deadline;
-	u32 *last;
-	struct dsm_call **call;
+	u64 *last;
 };
 
 static u32 left_ms(const struct catch_up *u)
@@ -74,7 +72,7 @@ static int send_recent(struct dsm_cluster *c, u16 to, u32 number, struct dsm_ctr
  * @last:	the number here
  *
  * Context: process, the worker that applies changes.
- * Return: 0; -EREMCHG if it is not the master, -ENOTCONN.
+ * Return: 0; -EREMCHG if it is not the master, as far as this node knows; -ENOTCONN.
  */
 int dsm_meta_say_last(struct dsm_cluster *c, u16 master, u32 its, u64 *last)
 {
@@ -82,8 +80,6 @@ int dsm_meta_say_last(struct dsm_cluster *c, u16 master, u32 its, u64 *last)
 	struct dsm_ctrl_op *w;
 	int err = 0;
 
-	if (!dsm_cluster_is_joined(c))
-		return -ENOTCONN;
 	if (master != dsm_cluster_master(c))
 		return -EREMCHG;
 	w = kmalloc(DSM_CTRL_OP_MAX, GFP_KERNEL | __GFP_NOFAIL);
@@ -122,12 +118,12 @@ int dsm_meta_rx_missed(struct dsm_cluster *c, u16 from, const struct dsm_op *op)
 {
 	struct dsm_view view;
 
-	if (op->flags & (DSM_OF_CHECK | DSM_OF_ABORT))
+	if (op->flags & DSM_OF_NO_CHANGE)
 		return -EPROTO;
 	dsm_cluster_view(c, &view);
 	/* What came late, of one who is lost or for an earlier view, was not counted on. */
-	if (view.number && dsm_view_master(&view) == c->self &&
-	    READ_ONCE(c->meta->agreed) != view.number && dsm_nodeset_has(&view.members, from))
+	if (dsm_nodeset_has(&view.members, from) &&
+	    READ_ONCE(c->meta->agreed) != view.number)
 		dsm_meta_apply(c, c->self, op);
 	return 0;
 }
@@ -139,25 +135,10 @@ static int ask_last(struct catch_up *u)
 	struct dsm_ctrl_snapshot w = {
 		.seq = cpu_to_le32(READ_ONCE(u->m->changes.last)),
 	};
-	struct dsm_cluster *c = u->c;
-	int err = 0;
-	u16 n;
+	int err;
 
 	dsm_ctrl_head_init(&w.head, DSM_CTRL_LAST, sizeof(w));
-	dsm_nodeset_for_each(n, &u->view.members)
-		if (n != c->self)
-			u->call[n] = dsm_rpc_start(c, n, &w.head);
-	dsm_meta_fail_outsiders(c, &u->view.members);
-	dsm_nodeset_for_each(n, &u->view.members) {
-		u64 last = 0;
-		int e;
-
-		if (n == c->self)
-			continue;
-		e = dsm_rpc_finish(c, u->call[n], left_ms(u), &last);
-		u->last[n] = last;
-		err = err ?: e;
-	}
+	err = dsm_meta_ask(u->c, &u->view.members, &w.head, left_ms(u), u->last);
 	/* What came before the answers. */
 	flush_workqueue(u->m->apply_wq);
 	return err;
@@ -167,17 +148,15 @@ static int ask_last(struct catch_up *u)
 static int tell(struct catch_up *u, u16 node)
 {
 	struct dsm_ctrl_op *w = kmalloc(DSM_CTRL_OP_MAX, GFP_KERNEL | __GFP_NOFAIL);
+	struct dsm_nodeset one = dsm_nodeset_of(node);
 	u32 number = u->last[node];
-	struct dsm_call *call;
 	int err = 0;
 
 	while (number != u->m->changes.last && !err) {
 		number++;
 		dsm_ctrl_encode_op(w, DSM_CTRL_APPLY,
 				   &u->m->recent[dsm_changes_slot(number)]);
-		call = dsm_rpc_start(u->c, node, &w->head);
-		dsm_meta_fail_outsiders(u->c, &u->view.members);
-		err = dsm_rpc_finish(u->c, call, left_ms(u), NULL);
+		err = dsm_meta_ask(u->c, &one, &w->head, left_ms(u), NULL);
 	}
 	kfree(w);
 	return err;
@@ -187,7 +166,8 @@ static int tell(struct catch_up *u, u16 node)
 static int give_up(struct catch_up *u, u16 node)
 {
 	pr_err_ratelimited("%s: node %u: node %u lacks changes of the metadata after %u, and those to %u are forgotten: it cannot stay a member; umount and rmmod there, and load again\n",
-	       u->c->name, u->c->self, node, u->last[node], u->m->changes.since);
+			   u->c->name, u->c->self, node, (u32)u->last[node],
+			   u->m->changes.since);
 	dsm_membership_event(u->c, DSM_ME_LINK_LOST, node, false);
 	return -EREMCHG;
 }
@@ -206,7 +186,7 @@ static int tell_all(struct catch_up *u)
 			break;
 		case DSM_ST_BEHIND:
 			pr_info("%s: node %u: node %u is told of changes %u to %u of the metadata, which it lacks\n",
-				u->c->name, u->c->self, n, u->last[n] + 1, own->last);
+				u->c->name, u->c->self, n, (u32)u->last[n] + 1, own->last);
 			err = tell(u, n);
 			break;
 		case DSM_ST_FAR_BEHIND:
@@ -224,10 +204,10 @@ static int tell_all(struct catch_up *u)
 }
 
 /* The last change that is not AGREED, or NULL. */
-static struct dsm_op *last_change(struct dsm_meta *m)
+static const struct dsm_op *last_change(const struct dsm_meta *m)
 {
 	for (u32 number = m->changes.last; number != m->changes.since; number--) {
-		struct dsm_op *op = &m->recent[dsm_changes_slot(number)];
+		const struct dsm_op *op = &m->recent[dsm_changes_slot(number)];
 
 		if (op->type != DSM_OP_AGREED)
 			return op;
@@ -241,14 +221,14 @@ static struct dsm_op *last_change(struct dsm_meta *m)
  */
 static void end_cut(struct catch_up *u)
 {
-	struct dsm_op *op = last_change(u->m);
+	const struct dsm_op *op = last_change(u->m);
 
-	if (!op || op->type != DSM_OP_SETATTR || op->ended)
+	if (!op || op->type != DSM_OP_SETATTR || op->seq == u->m->ended)
 		return;
-	if (dsm_meta_end_cut(u->c, op))
+	if (dsm_meta_follow_up(u->c, op))
 		pr_err("%s: node %u: region %u: not all that was cut off could be made zero, as some pages are lost\n",
 		       u->c->name, u->c->self, op->file);
-	op->ended = true;
+	u->m->ended = op->seq;
 }
 
 static int catch_up(struct catch_up *u)
@@ -261,6 +241,7 @@ static int catch_up(struct catch_up *u)
 	if (err)
 		return err;
 	agreed = dsm_meta_own_op(u->c, DSM_OP_AGREED, 0);
+	agreed->members = u->view.members;
 	err = dsm_meta_apply_at_all(u->c, agreed);
 	if (!err) {
 		/* Before that a region may be frozen. */
@@ -329,9 +310,7 @@ int dsm_meta_agree(struct dsm_cluster *c)
 	if (READ_ONCE(c->meta->agreed) == u.view.number)
 		return 0;
 	u.last = kcalloc(c->nr_nodes, sizeof(*u.last), GFP_KERNEL | __GFP_NOFAIL);
-	u.call = kcalloc(c->nr_nodes, sizeof(*u.call), GFP_KERNEL | __GFP_NOFAIL);
 	err = try_to_catch_up(&u);
-	kfree(u.call);
 	kfree(u.last);
 	return err;
 }

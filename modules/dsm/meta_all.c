@@ -16,44 +16,8 @@
 #include "meta.h"
 #include "rpc.h"
 
-/* The answers: the first errno; the loss of the peer is one if none may be left out. */
-static int collect(struct dsm_cluster *c, struct dsm_call **call, bool every, u64 *value)
-{
-	unsigned long deadline = jiffies + msecs_to_jiffies(READ_ONCE(c->knobs.rpc_timeout_ms));
-	int err = 0;
-
-	for (u16 n = 0; n < c->nr_nodes; n++) {
-		long left = max_t(long, deadline - jiffies, 0);
-		u64 got = 0;
-		int e;
-
-		if (!call[n])
-			continue;
-		e = dsm_rpc_finish(c, call[n], jiffies_to_msecs(left), &got);
-		if (value && (!e || (e == -EIO && got)))
-			*value = min(*value, got);
-		if (!e || (e == -ENOTCONN && !every))
-			continue;
-		if (e != -EBUSY && e != -EREMCHG && e != -ENOTCONN)
-			pr_err_ratelimited("%s: node %u: node %u did not do what was asked about the metadata: error %d\n",
-					   c->name, c->self, n, e);
-		/* The loss of one hides nothing. */
-		if (!err || err == -ENOTCONN)
-			err = e;
-	}
-	return err;
-}
-
-/**
- * dsm_meta_fail_outsiders() - those who are no members any more will not answer
- * @c:		the cluster
- * @asked:	who was asked
- *
- * Who was asked after its loss was told would be waited for.
- *
- * Context: process.
- */
-void dsm_meta_fail_outsiders(struct dsm_cluster *c, const struct dsm_nodeset *asked)
+/* Who was asked after its loss was told will not answer either. */
+static void fail_outsiders(struct dsm_cluster *c, const struct dsm_nodeset *asked)
 {
 	struct dsm_view now;
 	u16 n;
@@ -64,39 +28,88 @@ void dsm_meta_fail_outsiders(struct dsm_cluster *c, const struct dsm_nodeset *as
 			dsm_rpc_fail_node(c, n);
 }
 
-static int ask_all(struct dsm_cluster *c, struct dsm_ctrl_head *head, bool every,
-		   u64 *value)
+static int collect(struct dsm_cluster *c, struct dsm_call **call, u32 timeout_ms, u64 *got)
+{
+	unsigned long deadline = jiffies + msecs_to_jiffies(timeout_ms);
+	int err = 0;
+
+	for (u16 n = 0; n < c->nr_nodes; n++) {
+		long left = max_t(long, deadline - jiffies, 0);
+		u64 value = 0;
+		int e;
+
+		if (!call[n])
+			continue;
+		e = dsm_rpc_finish(c, call[n], jiffies_to_msecs(left), &value);
+		if (got && (!e || value))
+			got[n] = value;
+		if (e && e != -EBUSY && e != -EREMCHG && e != -ENOTCONN)
+			pr_err_ratelimited("%s: node %u: node %u did not do what was asked about the metadata: error %d\n",
+					   c->name, c->self, n, e);
+		/* The loss of one hides nothing. */
+		if (!err || err == -ENOTCONN)
+			err = e ?: err;
+	}
+	return err;
+}
+
+/**
+ * dsm_meta_ask() - ask members the same, all at once
+ * @c:		the cluster
+ * @members:	whom; not this node, which does it itself
+ * @head:	the message, complete but for the id
+ * @timeout_ms:	how long to wait for all of them
+ * @got:	what came with each node's answer, where something did; or NULL
+ *
+ * Context: process; sleeps, killable.
+ * Return: 0 or the first errno of a member; -ENOTCONN, one is lost, only if there is no other.
+ */
+int dsm_meta_ask(struct dsm_cluster *c, const struct dsm_nodeset *members,
+		 struct dsm_ctrl_head *head, u32 timeout_ms, u64 *got)
 {
 	struct dsm_call **call;
-	struct dsm_view view;
 	int err;
 	u16 n;
 
-	/* This node does it itself. */
-	call = kcalloc(c->nr_nodes, sizeof(struct dsm_call *),
-		       GFP_KERNEL | __GFP_NOFAIL);
-	dsm_cluster_view(c, &view);
-	dsm_nodeset_for_each(n, &view.members)
+	call = kcalloc(c->nr_nodes, sizeof(*call), GFP_KERNEL | __GFP_NOFAIL);
+	dsm_nodeset_for_each(n, members)
 		if (n != c->self)
 			call[n] = dsm_rpc_start(c, n, head);
-	dsm_meta_fail_outsiders(c, &view.members);
-	err = collect(c, call, every, value);
+	fail_outsiders(c, members);
+	err = collect(c, call, timeout_ms, got);
 	kfree(call);
 	return err;
+}
+
+static int ask_all(struct dsm_cluster *c, struct dsm_ctrl_head *head, u64 *got)
+{
+	struct dsm_view view;
+
+	dsm_cluster_view(c, &view);
+	return dsm_meta_ask(c, &view.members, head, READ_ONCE(c->knobs.rpc_timeout_ms), got);
 }
 
 /**
  * dsm_meta_ask_all() - ask all other members the same
  * @c:		the cluster
  * @head:	the message, complete but for the id
- * @value:	becomes the least of it and what came with the answers; or NULL
+ * @value:	becomes the least of it and what came with the answers
  *
  * Context: process; sleeps, killable, bounded by rpc_timeout_ms.
  * Return: 0, or the first errno of a member; who is lost is left out.
  */
 int dsm_meta_ask_all(struct dsm_cluster *c, struct dsm_ctrl_head *head, u64 *value)
 {
-	return ask_all(c, head, false, value);
+	u64 *got = kmalloc_array(c->nr_nodes, sizeof(*got), GFP_KERNEL | __GFP_NOFAIL);
+	int err;
+
+	for (u16 n = 0; n < c->nr_nodes; n++)
+		got[n] = *value;
+	err = ask_all(c, head, got);
+	for (u16 n = 0; n < c->nr_nodes; n++)
+		*value = min(*value, got[n]);
+	kfree(got);
+	return err == -ENOTCONN ? 0 : err;
 }
 
 /**
@@ -120,7 +133,9 @@ int dsm_meta_settle(struct dsm_cluster *c, unsigned long deadline)
 	/* Twice: what came before the first answer may have got one itself. */
 	for (int rounds = 0; rounds < 2 && !err; rounds++) {
 		do {
-			err = ask_all(c, &none.head, false, NULL);
+			err = ask_all(c, &none.head, NULL);
+			if (err == -ENOTCONN)
+				err = 0;
 		} while (err == -ETIMEDOUT && time_before(jiffies, deadline));
 		for (u16 n = 0; n < c->nr_nodes && !err; n++)
 			err = dsm_backlog_wait(c, n, deadline);
@@ -140,7 +155,7 @@ static void to_be_told(struct dsm_cluster *c, const struct dsm_op *op)
 	WRITE_ONCE(c->meta->agreed, 0);
 	/* Who sends AGREED asks again itself. */
 	if (op->type != DSM_OP_AGREED)
-		dsm_meta_members_changed(c);
+		dsm_meta_reap_soon(c);
 }
 
 /**
@@ -162,7 +177,7 @@ int dsm_meta_apply_at_all(struct dsm_cluster *c, struct dsm_op *op)
 	err = dsm_meta_apply(c, c->self, op);
 	if (!err) {
 		dsm_ctrl_encode_op(w, DSM_CTRL_APPLY, op);
-		err = ask_all(c, &w->head, true, NULL);
+		err = ask_all(c, &w->head, NULL);
 		if (err && !(op->flags & DSM_OF_CHECK && err == -EBUSY))
 			to_be_told(c, op);
 		if (err == -ENOTCONN && !is_of_every_member(op))

@@ -247,14 +247,20 @@ static int apply_rehome(struct apply *a)
 	return 0;
 }
 
-/* What came of each change before is known: there is nothing to wait for. */
+/*
+ * What came of each change before is known: there is nothing to wait for, and what could
+ * not be said before can be now.
+ */
 static int apply_agreed(struct apply *a)
 {
 	struct dsm_file *f;
 	unsigned long id;
 
-	xa_for_each(&a->m->files, id, f)
+	xa_for_each(&a->m->files, id, f) {
+		f->users = dsm_nodeset_and(f->users, &a->op->members);
 		dsm_region_thaw(f->region);
+		dsm_meta_close_unused_locked(a->m, f);
+	}
 	return 0;
 }
 
@@ -379,9 +385,7 @@ int dsm_meta_apply(struct dsm_cluster *c, u16 from, const struct dsm_op *op)
 	int err = 0;
 	u64 value;
 
-	if (from != dsm_cluster_master(c))
-		return -EREMCHG;
-	if (op->type == DSM_OP_REHOME && op->node == c->self)
+	if (op->type == DSM_OP_REHOME && op->node == c->self && from == dsm_cluster_master(c))
 		wait_for_moves(c, op->origin);
 	INIT_LIST_HEAD(&a.dead);
 	down_write(&a.m->lock);
@@ -393,7 +397,7 @@ int dsm_meta_apply(struct dsm_cluster *c, u16 from, const struct dsm_op *op)
 			err = apply_locked(&a);
 		else
 			err = -EREMCHG;
-		if (!err && !(op->flags & (DSM_OF_CHECK | DSM_OF_ABORT)))
+		if (!err && !(op->flags & DSM_OF_NO_CHANGE))
 			record_locked(a.m, op);
 	}
 	up_write(&a.m->lock);
@@ -402,10 +406,8 @@ int dsm_meta_apply(struct dsm_cluster *c, u16 from, const struct dsm_op *op)
 				    round_up(op->start, PAGE_SIZE), 0, 1);
 	iput(a.inode);
 	iput(a.gone);
-	/* What could not be said before can be now. */
-	if (!err && (op->type == DSM_OP_AGREED ||
-		     (!list_empty(&a.dead) && !dsm_meta_nr_files(c))))
-		dsm_meta_members_changed(c);
+	if (!list_empty(&a.dead) && !dsm_meta_nr_files(c))
+		dsm_meta_reap_soon(c);
 	dsm_meta_bury(&a.dead);
 	return err;
 }

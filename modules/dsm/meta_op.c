@@ -215,7 +215,6 @@ int dsm_meta_zap(struct dsm_cluster *c, u16 master, u32 id, u64 start, u64 end, 
 static int zap_at_all(struct dsm_cluster *c, u32 id, u64 start, u64 end)
 {
 	struct dsm_ctrl_zap w = { .file = cpu_to_le32(id) };
-
 	int ret = 0;
 
 	while (start < end) {
@@ -379,8 +378,15 @@ static void undo_create(struct dsm_cluster *c, const struct dsm_op *create)
 	kfree(op);
 }
 
-/* What follows once all have applied it. */
-static int follow_up(struct dsm_cluster *c, struct dsm_op *op)
+/**
+ * dsm_meta_follow_up() - what a change makes necessary once all members have made it
+ * @c:	the cluster
+ * @op:	the change
+ *
+ * Context: process, op_mutex held; sleeps.
+ * Return: 0; or an errno, then some of what was cut off or punched out is not zero.
+ */
+int dsm_meta_follow_up(struct dsm_cluster *c, const struct dsm_op *op)
 {
 	switch ((enum dsm_op_type)op->type) {
 	case DSM_OP_SETATTR:
@@ -425,25 +431,6 @@ static void undo_cut(struct dsm_cluster *c, const struct dsm_op *cut)
 	kfree(op);
 }
 
-/**
- * dsm_meta_end_cut() - what was behind the end of a file that was cut off is to be zero
- * @c:	the cluster
- * @op:	the change, which all have made
- *
- * Context: process, op_mutex held; sleeps.
- * Return: 0 or an errno; then some of it is not.
- */
-int dsm_meta_end_cut(struct dsm_cluster *c, const struct dsm_op *op)
-{
-	struct dsm_op *cut = kmemdup(op, sizeof(*op), GFP_KERNEL | __GFP_NOFAIL);
-	int err;
-
-	lockdep_assert_held(&c->meta->op_mutex);
-	err = follow_up(c, cut);
-	kfree(cut);
-	return err;
-}
-
 static int serve_locked(struct dsm_cluster *c, struct dsm_op *op)
 {
 	bool done;
@@ -452,8 +439,6 @@ static int serve_locked(struct dsm_cluster *c, struct dsm_op *op)
 	lockdep_assert_held(&c->meta->op_mutex);
 	if (!dsm_cluster_is_joined(c))
 		return -ENOTCONN;
-	if (dsm_cluster_master(c) != c->self)
-		return -EREMCHG;
 	err = dsm_meta_agree(c);
 	/* Nothing was done: whoever asks may go on asking as long as it wants to wait. */
 	if (err)
@@ -465,7 +450,7 @@ static int serve_locked(struct dsm_cluster *c, struct dsm_op *op)
 	up_read(&c->meta->lock);
 	/* The master before may not have come to its end, and who asked still waits. */
 	if (done && op->type == DSM_OP_PUNCH)
-		return follow_up(c, op);
+		return dsm_meta_follow_up(c, op);
 	if (done || err)
 		return err < 0 ? err : 0;
 	err = op->type == DSM_OP_PLACE ? do_place(c, op) : dsm_meta_apply_at_all(c, op);
@@ -473,11 +458,11 @@ static int serve_locked(struct dsm_cluster *c, struct dsm_op *op)
 		undo_create(c, op);
 	if (err)
 		return err;
-	err = follow_up(c, op);
+	err = dsm_meta_follow_up(c, op);
 	if (err && op->type == DSM_OP_SETATTR)
 		undo_cut(c, op);
-	else if (READ_ONCE(c->meta->agreed))
-		c->meta->recent[dsm_changes_slot(op->seq)].ended = true;
+	else if (!err && READ_ONCE(c->meta->agreed))
+		c->meta->ended = op->seq;
 	return err;
 }
 
@@ -514,11 +499,10 @@ static void readmit_lost(struct dsm_cluster *c, const struct dsm_view *view)
 }
 
 /**
- * dsm_meta_reap() - nodes, or the last files, have gone
+ * dsm_meta_reap() - there is a new view, or a member lacks a change, or the last files have gone
  * @c:	the cluster
  *
- * Who has gone uses no files any more.  What one who was the master left half done is
- * brought to an end.
+ * The master has all members agree, and destroys the files that no one uses then.
  *
  * Context: process; sleeps.
  */
@@ -528,27 +512,19 @@ void dsm_meta_reap(struct dsm_cluster *c)
 	unsigned long id;
 	struct dsm_file *f;
 	struct dsm_view view;
+	int err;
 
 	if (mutex_lock_killable(&m->op_mutex))
 		return;
-	dsm_cluster_view(c, &view);
-	if (view.number && dsm_view_master(&view) == c->self &&
-	    dsm_meta_agree(c) == -ETIMEDOUT)
+	err = dsm_meta_agree(c);
+	if (err == -ETIMEDOUT)
 		queue_delayed_work(m->op_wq, &m->reap_work, msecs_to_jiffies(REAP_AGAIN_MS));
-	down_write(&m->lock);
 	dsm_cluster_view(c, &view);
-	xa_for_each(&m->files, id, f) {
-		for (unsigned int i = 0; i < DSM_NODESET_WORDS; i++)
-			f->users.w[i] &= view.members.w[i];
-		/* If it could not be said before. */
-		dsm_meta_close_unused_locked(m, f);
-	}
-	up_write(&m->lock);
-	if (m->agreed == view.number && view.number) {
+	if (!err && READ_ONCE(m->agreed) == view.number) {
 		/* Under RCU in between; ids are not used again. */
 		xa_for_each(&m->files, id, f) {
 			destroy_if_unused(c, id);
-			if (m->agreed != view.number)
+			if (READ_ONCE(m->agreed) != view.number)
 				break;
 		}
 		readmit_lost(c, &view);

@@ -19,14 +19,6 @@ struct dsm_member_ctx {
 
 /* A handler returns enum dsm_verdict; unless it is OK, it did nothing. */
 
-static inline struct dsm_nodeset dsm_nodeset_of(u16 node)
-{
-	struct dsm_nodeset s = { .w = { 0 } };
-
-	dsm_nodeset_add(&s, node);
-	return s;
-}
-
 static inline struct dsm_nodeset dsm_nodeset_without(struct dsm_nodeset a, u16 node)
 {
 	dsm_nodeset_del(&a, node);

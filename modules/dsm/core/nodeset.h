@@ -105,4 +105,12 @@ static inline u16 dsm_nodeset_next(const struct dsm_nodeset *s, u16 from)
 	     (node) != DSM_NODE_NONE;				\
 	     (node) = dsm_nodeset_next((s), (node) + 1))
 
+static inline struct dsm_nodeset dsm_nodeset_of(u16 node)
+{
+	struct dsm_nodeset s = { .w = { 0 } };
+
+	dsm_nodeset_add(&s, node);
+	return s;
+}
+
 #endif

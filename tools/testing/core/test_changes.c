@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The numbers of changes in themselves, and then four members of which the first two, each
- * the master in its time, are lost at any moment: all orders in which messages can come and
- * members can learn of it. Who is lost may go on for a while without knowing.
+ * The numbers of changes in themselves, and then members of which the first, each the master
+ * in its time, are lost at any moment: all orders in which messages can come and members can
+ * learn of it. Who is lost may go on for a while without knowing. One of three, with links
+ * that break and want of memory; two of four, one after the other.
  *
  * A move here is a step of modules/dsm/meta_agree.c and meta_op.c as the master, or of
  * meta_rx.c and meta_apply.c as a member.
@@ -329,9 +330,8 @@ static bool reset(struct world *w, u8 to)
 	u8 from = w->node[to].view;
 	struct node *n = &w->node[from];
 	struct link *l = &w->link[from][to];
-	bool any = l->nr && from < to && w->mishaps < nr_mishaps;
 
-	if (!any)
+	if (!l->nr || from >= to || w->mishaps == nr_mishaps)
 		return false;
 	w->mishaps++;
 	while (l->nr) {

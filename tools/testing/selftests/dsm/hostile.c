@@ -294,6 +294,10 @@ static size_t bad_frame(unsigned int kind)
 		len = ctrl_frame(3, 40, 0);
 		memset(buf + HEAD + 24, 0xff, 16);
 		return len;
+	case 20: /* half of a question for the last change */
+		return ctrl_frame(4, 20, 0);
+	case 21: /* no such change that was missed */
+		return ctrl_frame(5, 136, 250);
 	default: /* the region of nobody, an absurd page */
 		h = good_head(0);
 		h->region = 0xfffffff0;
@@ -302,7 +306,7 @@ static size_t bad_frame(unsigned int kind)
 	}
 }
 
-#define NR_KINDS 20
+#define NR_KINDS 22
 
 static enum outcome try_frame(unsigned int kind)
 {
